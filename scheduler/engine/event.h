@@ -1,0 +1,135 @@
+// Everything that can happen to the engine. The shell turns mail (API requests, worker frames) into
+// these values and hands them over in batches; timers need no event, Apply looks at `now`.
+// A request carries a RequestId, answered by one Reply command after the commit (command.h).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/strong_id.h"
+#include "core/base/time.h"
+#include "core/model/change.h"
+#include "core/model/dag.h"
+#include "core/model/task_attempt.h"
+
+namespace nightmill::event {
+
+// A validated DAG is stored; a new hash makes version_number + 1, an equal one changes nothing.
+struct ApplyDag {
+  RequestId request;
+  std::shared_ptr<const Dag> dag;
+  bool paused_upon_creation = true;  // for a DAG seen for the first time, unless the DAG says
+};
+struct SetDagPaused {
+  RequestId request;
+  std::string dag_id;
+  bool paused = true;
+};
+
+struct TriggerRun {
+  RequestId request;
+  std::string dag_id;
+  std::optional<std::string> run_id;
+  bool null_logical_date = false;  // asked for explicitly: no logical date, no interval
+  std::optional<Instant> logical_date;
+  std::optional<DataInterval> interval;
+  std::string conf = "{}";
+  std::string note;
+  std::string triggered_by = "rest_api";
+  bool unpause = false;
+  // Filled by the shell from the store right before Apply: id of a finished run that already has
+  // this run_id or logical date.
+  std::optional<std::string> taken_by;
+};
+struct CancelRun {
+  RequestId request;
+  std::string dag_id;
+  std::string run_id;
+};
+
+struct CreateBackfill {
+  RequestId request;
+  std::string dag_id;
+  std::string from;  // as given: an instant or a bare date
+  std::string to;
+  ReprocessBehavior reprocess = ReprocessBehavior::kNone;
+  int max_active_runs = 10;
+  bool run_backwards = false;
+  std::string conf = "{}";
+  bool dry_run = false;
+  // Filled by the shell: all stored runs of the DAG with a logical date within the range.
+  std::vector<DagRunRow> existing;
+};
+enum class BackfillAction : std::uint8_t { kPause, kUnpause, kCancel };
+struct ControlBackfill {
+  RequestId request;
+  BackfillId backfill;
+  BackfillAction action = BackfillAction::kPause;
+};
+
+struct PutPool {
+  RequestId request;
+  PoolRow pool;
+};
+
+// A worker said hello. `open` are the attempts it holds, `results` what its spool kept, `lost` those
+// whose processes are proved dead without a result. Attempts of this worker in none of the three
+// never started.
+struct LostAttempt {
+  AttemptId attempt;
+  std::string cause;
+};
+struct WorkerUp {
+  std::string name;
+  Incarnation incarnation = 0;
+  int slots = 1;
+  std::vector<AttemptId> open;
+  std::vector<AttemptReport> results;
+  std::vector<LostAttempt> lost;
+};
+// The connection is gone. Its attempts stay open until a WorkerUp of the same name tells their fate.
+struct WorkerDown {
+  std::string name;
+  Incarnation incarnation = 0;
+};
+
+struct AttemptStarted {
+  AttemptId attempt;
+  Epoch epoch;
+  Incarnation incarnation = 0;
+  Instant at;
+};
+struct AttemptFinished {
+  AttemptReport report;
+};
+struct PokeFinished {
+  std::int64_t poke = 0;  // id of the Poke command
+  bool met = false;
+  std::string error;  // the check could not be made; "" if it could
+  std::string detail = "null";  // JSON, becomes the sensor's output when met
+};
+
+// Answer to a LoadRun command: a finished run with all its instances and the version it pinned.
+struct RunLoaded {
+  DagRunRow run;
+  std::vector<TaskInstanceRow> tasks;
+};
+
+// While stopped nothing new is dispatched (shutdown, drain, full disk); everything else goes on.
+struct StopDispatch {
+  bool stopped = true;
+  std::string reason;
+};
+
+using Event = std::variant<ApplyDag, SetDagPaused, TriggerRun, CancelRun, CreateBackfill,
+                           ControlBackfill, PutPool, WorkerUp, WorkerDown, AttemptStarted,
+                           AttemptFinished, PokeFinished, RunLoaded, StopDispatch>;
+
+}  // namespace nightmill::event
+
+namespace nightmill {
+using Event = event::Event;
+}  // namespace nightmill
