@@ -54,7 +54,7 @@ enum class TaskTrigger : std::uint8_t {
   kMarkSkipped,
   kRemoved,            // T20
 };
-inline constexpr int kTaskTriggerCount = 26;
+inline constexpr int kTaskTriggerCount = static_cast<int>(TaskTrigger::kRemoved) + 1;
 
 struct TaskTransition {
   TaskState from;

@@ -1,5 +1,5 @@
 // The trigger rules as a table (semantics.md 3): one row per rule with its word, its text for docs
-// and forms, and its verdict. Parser, JSON schema, docs and the exhaustive test walk the table.
+// and forms, and its conditions. Parser, JSON schema, docs and the exhaustive test walk the table.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,10 @@ struct TriggerRuleRow {
   TriggerRule rule;
   std::string_view word;
   std::string_view doc;
-  Verdict (*verdict)(const UpstreamCounts&);
+  // The columns of semantics.md 3, for total > 0; `fails` and `skips` come before `runs`.
+  bool (*runs)(const UpstreamCounts&);
+  bool (*fails)(const UpstreamCounts&);  // -> upstream_failed
+  bool (*skips)(const UpstreamCounts&);
   bool user_settable;  // the teardown rule is fixed by `teardown_of`
 };
 
