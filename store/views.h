@@ -1,0 +1,140 @@
+// What the read side (store/queries.h) is asked and answers besides the rows of core/model/change.h
+// and store/rows.h: filters with their orders, and rows joined with what a reader needs beside them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/model/change.h"
+
+namespace nightmill {
+
+// A page of a list. `limit` is capped to limits::kMaxPageLimit, negative values count as 0.
+struct Page {
+  int limit = limits::kDefaultPageLimit;
+  int offset = 0;
+};
+
+// One page of the matching rows and how many match in all, from one snapshot of the database.
+template <class T>
+struct Listing {
+  std::vector<T> rows;
+  std::int64_t total = 0;
+};
+
+// Both ends included; a missing end is open. A row without the instant is outside any range with
+// an end.
+struct InstantRange {
+  std::optional<Instant> from;
+  std::optional<Instant> to;
+};
+
+enum class DagOrder : std::uint8_t { kDagId, kAcceptedAt };
+
+struct DagFilter {
+  std::optional<bool> paused;
+  bool deleted = false;                   // true: the deleted ones instead
+  std::optional<std::string> id_pattern;  // SQL LIKE
+  bool with_source = false;               // fill DagView::newest.source
+  DagOrder order = DagOrder::kDagId;
+  bool descending = false;
+  Page page;
+};
+
+struct DagView {
+  DagRow dag;
+  DagVersionRow newest;  // version dag.version; `source` only where asked for
+};
+
+// Orders of run lists; equal keys are ordered by run id in the same direction. Absent instants come
+// first ascending, last descending.
+enum class RunOrder : std::uint8_t {
+  kRun, kDagId, kRunId, kState, kType, kLogicalDate, kRunAfter, kQueuedAt, kStartedAt, kEndedAt,
+};
+
+struct RunFilter {
+  std::optional<std::string> dag_id;
+  std::optional<std::string> run_id_pattern;  // SQL LIKE
+  std::vector<RunState> states;               // empty: any
+  std::vector<RunType> types;                 // empty: any
+  BackfillId backfill;                        // 0: any
+  InstantRange logical_date;
+  InstantRange run_after;
+  InstantRange started_at;
+  InstantRange ended_at;
+  RunOrder order = RunOrder::kRun;
+  bool descending = true;
+  Page page;
+};
+
+// By state, index = static_cast<int>(state).
+using RunCounts = std::array<std::int64_t, 4>;
+using TaskCounts = std::array<std::int64_t, kTaskStateCount>;
+
+struct DagRunCounts {
+  std::string dag_id;
+  RunCounts counts{};
+};
+
+// kTask: (run, task_id, map_index), the order on disk.
+enum class TaskOrder : std::uint8_t { kTask, kState, kQueuedAt, kStartedAt, kEndedAt };
+
+struct TaskFilter {
+  std::optional<RunKey> run;           // absent: all runs
+  std::optional<std::string> dag_id;
+  std::optional<std::string> task_id;
+  std::optional<int> map_index;
+  std::vector<TaskState> states;       // empty: any
+  InstantRange started_at;
+  InstantRange ended_at;
+  TaskOrder order = TaskOrder::kTask;
+  bool descending = false;
+  Page page;
+};
+
+struct TaskView {
+  TaskInstanceRow task;
+  std::string dag_id;
+  std::string run_id;
+  std::optional<Instant> logical_date;
+  Instant run_after;
+  int version = 0;  // pinned dag version of the run; 0 while it is queued
+};
+
+// How many instances of a task are in one unfinished state over all runs pinned to one version. A
+// task's pools and slots are in the source of that version: the caller multiplies.
+struct LiveTaskCount {
+  std::string dag_id;
+  int version = 0;
+  std::string task_id;
+  TaskState state = TaskState::kNone;  // scheduled, queued, running, restarting, deferred,
+                                       // up_for_retry
+  std::int64_t count = 0;
+};
+
+struct BackfillFilter {
+  std::optional<std::string> dag_id;
+  std::vector<BackfillState> states;  // empty: any
+  bool descending = true;             // by id
+  Page page;
+};
+
+// Slots of a backfill grouped by what became of them.
+struct BackfillSlotCount {
+  std::string state;
+  std::string run_state;  // "" unless done
+  std::int64_t count = 0;
+};
+
+struct EventFilter {
+  std::optional<std::string> dag_id;
+  std::optional<RunKey> run;
+  std::optional<std::string> task_id;
+  std::optional<std::string> kind;
+};
+
+}  // namespace nightmill
