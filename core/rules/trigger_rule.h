@@ -26,7 +26,7 @@ struct UpstreamCounts {
   int setup_success = 0;
   int setup_skipped = 0;
 
-  int done() const { return success + failed + upstream_failed + skipped; }
+  constexpr int done() const { return success + failed + upstream_failed + skipped; }
 };
 
 enum class Verdict : std::uint8_t { kRun, kWait, kSkip, kUpstreamFailed };
