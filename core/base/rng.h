@@ -18,7 +18,8 @@ class Rng {
   }
   // 0 <= result < bound; bound > 0. The bias is below 2^-32 for bounds used here.
   std::uint64_t Below(std::uint64_t bound) {
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>((Wide{Next()} * bound) >> 64);
   }
   bool Chance(std::uint64_t numerator, std::uint64_t denominator) {
     return Below(denominator) < numerator;
