@@ -1,0 +1,92 @@
+#!/bin/sh
+# bootstrap.sh build|test|bench: installs what is missing for that purpose, and nothing else.
+#   - packages of cmake/packages.txt, by apt-get: as root, or by sudo, else it prints the line, exit 2;
+#   - Arrow C++: of the system if >= 21, else the pinned pyarrow wheel in build/venv (it carries the
+#     headers and libraries of the official release; cmake/arrow.cmake links them by full path);
+#   - for test: other engines as oracles in build/venv; for bench: rivals in build/venv-bench.
+# Wheels are pinned by hash (tools/requirements). A run with everything in place changes nothing.
+set -eu
+cd "$(dirname "$0")/.."
+purpose=${1:?usage: bootstrap.sh build|test|bench}
+
+# The packages of packages.txt wanted for $purpose, alternatives separated by "|", one a line.
+wanted_packages() {
+  sed -e 's/#.*//' -e 's/[[:space:]]*|[[:space:]]*/|/g' -e '/^[[:space:]]*$/d' cmake/packages.txt |
+    while read -r first rest; do
+      case $first in
+        "[$purpose]") echo "$rest" ;;
+        "["*) ;;
+        *) echo "$first" ;;
+      esac
+    done
+}
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# The first of the alternatives "a|b" that apt knows; the first of all if it knows none.
+choose() {
+  for name in $(echo "$1" | tr '|' ' '); do
+    if apt-cache show --no-all-versions "$name" >/dev/null 2>&1; then echo "$name"; return; fi
+  done
+  echo "${1%%|*}"
+}
+
+missing_packages() {
+  wanted_packages | while read -r alternatives; do
+    found=
+    for name in $(echo "$alternatives" | tr '|' ' '); do
+      if installed "$name"; then found=yes; break; fi
+    done
+    [ -n "$found" ] || choose "$alternatives"
+  done | tr '\n' ' '
+}
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    echo "packages   no dpkg here: install what cmake/packages.txt names by hand; CMake will tell" >&2
+    return
+  fi
+  missing=$(missing_packages)
+  [ -n "$missing" ] || return 0
+  # A fresh image has no package lists: names can only be chosen after an update.
+  sudo=
+  if [ "$(id -u)" != 0 ]; then
+    sudo=sudo
+    if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      echo "packages   missing, and neither root nor sudo here. Run this as root, then again:" >&2
+      echo "  apt-get update && apt-get install -y --no-install-recommends $missing" >&2
+      exit 2
+    fi
+  fi
+  echo "packages   $sudo apt-get update"
+  $sudo apt-get update -q >/dev/null
+  missing=$(missing_packages)
+  echo "packages   $sudo apt-get install -y --no-install-recommends $missing"
+  $sudo env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q --no-install-recommends $missing >/dev/null
+}
+
+# wheels VENV SET: the pinned wheels of tools/requirements/SET.txt in VENV, unless they are there.
+wheels() {
+  pins=tools/requirements/$2.txt
+  stamp=$1/.installed-$2
+  if [ -f "$stamp" ] && cmp -s "$stamp" "$pins"; then return 0; fi
+  echo "wheels     $2 -> $1"
+  if [ ! -x "$1/bin/pip" ]; then python3 -m venv "$1"; fi
+  "$1/bin/pip" install --quiet --disable-pip-version-check --only-binary=:all: \
+    --require-hashes -r "$pins" && cp "$pins" "$stamp"
+}
+
+system_arrow() { pkg-config --atleast-version=21 arrow parquet 2>/dev/null; }
+
+install_packages
+case $purpose in
+  build) system_arrow || wheels build/venv arrow ;;
+  test) wheels build/venv test ;;
+  bench)
+    system_arrow || wheels build/venv arrow
+    wheels build/venv-bench bench
+    # HyperQueue has wheels for x86-64 only; the table says so where it is absent.
+    wheels build/venv-bench hyperqueue || echo "wheels     hyperqueue: none for this machine" ;;
+  *) echo "bootstrap.sh: unknown purpose $purpose" >&2; exit 2 ;;
+esac
