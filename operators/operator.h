@@ -1,8 +1,7 @@
 // The contract between an operator host and a native operator (compute.md 1). An Operator is
-// immutable and keeps nothing between runs: all state of one run lives in Run. Free of Arrow, so that
-// the worker's runtime can include it.
-// Thread rule: Run is called by one thread at a time per context; it may start threads of its own
-// (context.threads) and joins them before it returns.
+// immutable and keeps nothing between runs: all state of one run lives in Run. Free of Arrow, so
+// that the worker's runtime can include it. Thread rule: Run is called by one thread at a time per
+// context; it may start threads of its own (context.threads) and joins them before it returns.
 #pragma once
 
 #include <atomic>
@@ -19,7 +18,14 @@ namespace nightmill {
 
 // The closed list of compute.md 1.2; the word is what `retry_on` may name.
 enum class OperatorErrorCode : std::uint8_t {
-  kBadSpec, kBadInput, kCheck, kIo, kOomBudget, kConflict, kCancelled, kInternal,
+  kBadSpec,
+  kBadInput,
+  kCheck,
+  kIo,
+  kOomBudget,
+  kConflict,
+  kCancelled,
+  kInternal,
 };
 std::string_view ToString(OperatorErrorCode code);
 
@@ -53,12 +59,12 @@ struct OperatorProgress {
 };
 
 struct OperatorContext {
-  std::string data_root;       // absolute; base of relative paths in the spec
-  std::string attempt_name;    // unique per attempt: names the staging folder; "op" offline
+  std::string data_root;     // absolute; base of relative paths in the spec
+  std::string attempt_name;  // unique per attempt: names the staging folder; "op" offline
   int threads = 1;
   std::int64_t memory_bytes = 512'000'000;
-  std::atomic<bool>* cancelled = nullptr;    // tested per block; never null in Run
-  OperatorProgress* progress = nullptr;      // never null in Run
+  std::atomic<bool>* cancelled = nullptr;  // tested per block; never null in Run
+  OperatorProgress* progress = nullptr;    // never null in Run
   // Asks the supervisor for leave to publish right before the commit of a table; an error means
   // that this attempt is fenced and must stop with kCancelled. Never empty in Run.
   std::function<Status()> leave_to_publish;

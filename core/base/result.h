@@ -1,7 +1,7 @@
 // Expected failures as values. A function that can fail for a reason outside the program returns
 // Result<T> or Status; our own bugs are CHECKs (check.h); a dead environment is Fatal (check.h).
-// ErrorCode is closed and mapped once: to an HTTP status (HttpStatus) and an exit code (ExitCodeOf).
-// Thread rule: values, no shared state.
+// ErrorCode is closed and mapped once: to an HTTP status (HttpStatus) and an exit code
+// (ExitCodeOf). Thread rule: values, no shared state.
 #pragma once
 
 #include <cstdint>

@@ -20,12 +20,12 @@ struct StrongId {
   constexpr auto operator<=>(const StrongId&) const = default;
 };
 
-using RunKey = StrongId<struct RunTag>;            // row id of a dag run
-using AttemptId = StrongId<struct AttemptTag>;     // row id of a task attempt
-using BackfillId = StrongId<struct BackfillTag>;   // row id of a backfill
-using Epoch = StrongId<struct EpochTag>;           // start counter of the daemon
-using RequestId = StrongId<struct RequestTag>;     // one API request waiting for its reply
-using EventId = StrongId<struct EventTag>;         // row id in the append-only event table
+using RunKey = StrongId<struct RunTag>;           // row id of a dag run
+using AttemptId = StrongId<struct AttemptTag>;    // row id of a task attempt
+using BackfillId = StrongId<struct BackfillTag>;  // row id of a backfill
+using Epoch = StrongId<struct EpochTag>;          // start counter of the daemon
+using RequestId = StrongId<struct RequestTag>;    // one API request waiting for its reply
+using EventId = StrongId<struct EventTag>;        // row id in the append-only event table
 
 }  // namespace nightmill
 

@@ -1,6 +1,6 @@
 // Rows to persist, as the engine writes them and the store keeps them: one struct per table
-// (migrations/), each change an upsert of a whole row by its primary key. The store knows these rows
-// and not the engine; the engine knows them and not SQL. Text fields that hold JSON say so.
+// (migrations/), each change an upsert of a whole row by its primary key. The store knows these
+// rows and not the engine; the engine knows them and not SQL. Text fields that hold JSON say so.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct DagRow {  // key: dag_id
   bool paused = false;
   bool deleted = false;
   Instant first_accepted_at;
-  Instant enabled_at;                 // last acceptance or unpause
-  std::optional<Instant> last_tick;   // SlotCursor
+  Instant enabled_at;                // last acceptance or unpause
+  std::optional<Instant> last_tick;  // SlotCursor
   std::string fileloc;
 };
 
@@ -52,13 +52,13 @@ struct DagRunRow {  // key: run; unique (dag_id, run_id) and (dag_id, logical_da
   Instant queued_at;
   std::optional<Instant> started_at;
   std::optional<Instant> ended_at;
-  int version = 0;            // pinned dag version; 0 while queued
-  std::string conf = "{}";    // JSON
+  int version = 0;          // pinned dag version; 0 while queued
+  std::string conf = "{}";  // JSON
   std::string note;
-  std::string triggered_by;   // "schedule", "rest_api", "cli", "backfill"
-  BackfillId backfill;        // 0: none
+  std::string triggered_by;  // "schedule", "rest_api", "cli", "backfill"
+  BackfillId backfill;       // 0: none
   int clear_number = 0;
-  int hidden_failures = 0;    // failed and upstream_failed instances of a success run
+  int hidden_failures = 0;  // failed and upstream_failed instances of a success run
 };
 
 // One task instance. Only what cannot be derived; counters of upstream states live in memory.
@@ -68,23 +68,23 @@ struct TaskInstanceRow {  // key: (run, task_id, map_index)
   int map_index = -1;
   TaskState state = TaskState::kNone;
   int try_number = 0;
-  int max_tries = 0;          // tries allowed in this cycle: value of try_number not to exceed
-  int cycle_failures = 0;     // n of semantics.md 6
+  int max_tries = 0;       // tries allowed in this cycle: value of try_number not to exceed
+  int cycle_failures = 0;  // n of semantics.md 6
   int internal_failures = 0;
-  int losses = 0;             // of this try
-  AttemptId attempt;          // open attempt, else 0
-  std::string skip_reason;    // rule, branch, short_circuit, when, map_empty, ..., or ""
-  std::string failure;        // JSON {"kind","message","exit_code","signal"} of the last failure, or ""
+  int losses = 0;           // of this try
+  AttemptId attempt;        // open attempt, else 0
+  std::string skip_reason;  // rule, branch, short_circuit, when, map_empty, ..., or ""
+  std::string failure;  // JSON {"kind","message","exit_code","signal"} of the last failure, or ""
   std::string map_item = "";  // JSON of map.item for a mapped instance, else ""
   std::string output = "";    // JSON of outputs.<task> once success, else ""
   std::string artifact;       // kept output folder
-  std::string branch;         // JSON list of the chosen task ids of a finished branch, "false"/"true"
-                              // of a short circuit, else ""
+  std::string branch;  // JSON list of the chosen task ids of a finished branch, "false"/"true"
+                       // of a short circuit, else ""
   std::optional<Instant> scheduled_at;
   std::optional<Instant> queued_at;
   std::optional<Instant> started_at;  // of the current or last try
   std::optional<Instant> ended_at;
-  std::optional<Instant> due_at;      // retry due, next poke, or lost backoff
+  std::optional<Instant> due_at;  // retry due, next poke, or lost backoff
   std::optional<Instant> cycle_started_at;
   std::optional<Instant> deferred_since;  // first poke of the cycle
   int pokes = 0;
@@ -93,7 +93,7 @@ struct TaskInstanceRow {  // key: (run, task_id, map_index)
 enum class AttemptState : std::uint8_t {
   kDispatched,  // committed; the start may or may not have reached the worker
   kRunning,
-  kKilling,     // kill ordered, end not yet proven
+  kKilling,  // kill ordered, end not yet proven
   kEnded,
 };
 std::string_view ToString(AttemptState state);
@@ -101,18 +101,18 @@ std::optional<AttemptState> ParseAttemptState(std::string_view word);
 
 struct TaskAttemptRow {  // key: attempt; targets in AttemptTargetRow
   AttemptId attempt;
-  RunKey run;           // run of the first target: neighbours on disk
+  RunKey run;  // run of the first target: neighbours on disk
   int try_number = 1;
   AttemptState state = AttemptState::kDispatched;
   Epoch epoch;
-  std::string worker;   // worker name, "local-1"
+  std::string worker;  // worker name, "local-1"
   Incarnation incarnation = 0;
-  std::string outcome;  // OutcomeWord, or "" while open
-  std::string failure;  // JSON as in TaskInstanceRow, or ""
+  std::string outcome;      // OutcomeWord, or "" while open
+  std::string failure;      // JSON as in TaskInstanceRow, or ""
   std::string kill_reason;  // why a kill was ordered: cancel, run_timeout, clear, mark; else ""
-  std::string rendered;  // JSON of rendered fields (argv/run/env or the operator's spec)
-  std::string report;    // JSON output of the attempt, or ""
-  std::string log_path;  // relative to the state directory
+  std::string rendered;     // JSON of rendered fields (argv/run/env or the operator's spec)
+  std::string report;       // JSON output of the attempt, or ""
+  std::string log_path;     // relative to the state directory
   Instant dispatched_at;
   std::optional<Instant> started_at;
   std::optional<Instant> ended_at;
@@ -160,11 +160,11 @@ struct BackfillSlotRow {  // key: (backfill, seq)
   int seq = 0;  // order of execution, from 0
   Instant logical_date;
   DataInterval interval;
-  std::string verdict;   // create, rerun, skip
-  std::string reason;    // already_success, in_flight, ... for skip
-  std::string state;     // planned, created, done, skipped, cancelled
-  RunKey run;            // once created
-  std::string run_state; // success/failed once done
+  std::string verdict;    // create, rerun, skip
+  std::string reason;     // already_success, in_flight, ... for skip
+  std::string state;      // planned, created, done, skipped, cancelled
+  RunKey run;             // once created
+  std::string run_state;  // success/failed once done
 };
 
 struct SlotRow {  // key: (dag_id, tick): the decision about one tick of a schedule
@@ -177,7 +177,8 @@ struct SlotRow {  // key: (dag_id, tick): the decision about one tick of a sched
 struct EventRow {  // append-only; id given by the engine, gapless
   EventId id;
   Instant at;
-  std::string kind;  // "run.state", "task.state", "attempt.state", "dag.applied", "stale_report", ...
+  std::string
+      kind;  // "run.state", "task.state", "attempt.state", "dag.applied", "stale_report", ...
   std::string dag_id;
   RunKey run;
   std::string task_id;

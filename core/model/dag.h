@@ -24,9 +24,9 @@ struct Dag {
   std::string doc_md;
   std::vector<std::string> owners;
   std::vector<std::string> tags;
-  std::optional<ScheduleSpec> schedule;           // none: triggers only
-  std::shared_ptr<const Timetable> timetable;     // null iff schedule is none
-  std::string params_schema = "{}";               // {"name": <JSON Schema>}, canonical JSON
+  std::optional<ScheduleSpec> schedule;        // none: triggers only
+  std::shared_ptr<const Timetable> timetable;  // null iff schedule is none
+  std::string params_schema = "{}";            // {"name": <JSON Schema>}, canonical JSON
   int max_active_runs = limits::kDefaultMaxActiveRuns;
   int max_active_tasks = limits::kDefaultMaxActiveTasks;  // per run
   std::optional<int> max_active_tasks_per_dag;            // over all runs
@@ -55,8 +55,9 @@ struct Dag {
 };
 
 // Orders `dag.tasks` topologically and fills upstream, downstream, priority and index. kInvalid for
-// an unknown id, a self-edge, a duplicate id, or a cycle (one cycle, printed as a path "a -> b -> a").
-// core/dagfile reports the same faults with positions before calling it; linear in tasks + edges.
+// an unknown id, a self-edge, a duplicate id, or a cycle (one cycle, printed as a path "a -> b ->
+// a"). core/dagfile reports the same faults with positions before calling it; linear in tasks +
+// edges.
 Status Link(Dag& dag);
 
 }  // namespace nightmill

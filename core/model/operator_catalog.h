@@ -14,10 +14,10 @@
 namespace nightmill {
 
 struct OperatorEntry {
-  std::string type;      // "aggregate"
+  std::string type;  // "aggregate"
   TaskKind kind = TaskKind::kNative;
-  std::string summary;   // one line
-  std::string doc_md;    // the docs page
+  std::string summary;  // one line
+  std::string doc_md;   // the docs page
   // JSON Schema draft-07 of the operator's own fields: {"properties": {...}, "required": [...]},
   // each property with a description. Common task fields are added by core/dagfile.
   std::string schema;

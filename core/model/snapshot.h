@@ -1,8 +1,9 @@
-// Everything the engine needs to go on after a start: live rows only. History stays in the store and
-// costs the loop nothing. Filled by Store::LoadActive, consumed by Engine::Load.
+// Everything the engine needs to go on after a start: live rows only. History stays in the store
+// and costs the loop nothing. Filled by Store::LoadActive, consumed by Engine::Load.
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model/change.h"
@@ -10,17 +11,20 @@
 namespace nightmill {
 
 struct Snapshot {
-  Epoch epoch;  // of this start, already committed
-  std::vector<DagRow> dags;              // not deleted
-  std::vector<DagVersionRow> versions;   // the newest of each dag and those pinned by live runs
-  std::vector<DagRunRow> runs;           // queued and running
-  std::vector<TaskInstanceRow> tasks;    // every instance of those runs, ordered by (run, task, map)
-  std::vector<TaskAttemptRow> attempts;  // open ones (state <> ended)
-  std::vector<AttemptTargetRow> targets; // of those attempts
+  Epoch epoch;                          // of this start, already committed
+  std::vector<DagRow> dags;             // not deleted
+  std::vector<DagVersionRow> versions;  // the newest of each dag and those pinned by live runs
+  std::vector<DagRunRow> runs;          // queued and running
+  std::vector<TaskInstanceRow> tasks;   // every instance of those runs, ordered by (run, task, map)
+  std::vector<TaskAttemptRow> attempts;   // open ones (state <> ended)
+  std::vector<AttemptTargetRow> targets;  // of those attempts
   std::vector<PoolRow> pools;
-  std::vector<BackfillRow> backfills;        // active and paused
+  std::vector<BackfillRow> backfills;           // active and paused
   std::vector<BackfillSlotRow> backfill_slots;  // of those backfills
-  RunKey last_run;           // highest ids given so far
+  // Logical dates of runs (of any state) beyond the slot cursor (DagRow::last_tick) of their DAG: a
+  // slot that falls on one of them gets no second run.
+  std::vector<std::pair<std::string, Instant>> taken_dates;
+  RunKey last_run;  // highest ids given so far
   AttemptId last_attempt;
   BackfillId last_backfill;
   EventId last_event;

@@ -111,8 +111,8 @@ struct Task {
   std::string condition;               // short_circuit
   bool ignore_downstream_trigger_rules = true;
 
-  // The operator's own fields (argv, run, in, out, features, ...) as canonical JSON text: an object,
-  // templates unrendered.
+  // The operator's own fields (argv, run, in, out, features, ...) as canonical JSON text: an
+  // object, templates unrendered.
   std::string params = "{}";
 };
 

@@ -98,12 +98,13 @@ std::string_view OutcomeWord(const AttemptOutcome& outcome);
 
 struct AttemptReport {
   AttemptId id;
-  Epoch epoch;              // of the AttemptSpec
+  Epoch epoch;                  // of the AttemptSpec
   Incarnation incarnation = 0;  // of the worker that ran it
   std::vector<AttemptTarget> targets;
   AttemptOutcome outcome = outcome::Succeeded{};
-  std::string output = "null";  // JSON: $NIGHTMILL_OUTPUT as read by OutputMode, or the native report
-  std::string artifact;         // kept output folder, absolute; empty if nothing was written
+  std::string output =
+      "null";            // JSON: $NIGHTMILL_OUTPUT as read by OutputMode, or the native report
+  std::string artifact;  // kept output folder, absolute; empty if nothing was written
   ResourceUsage usage;
   std::optional<Instant> started_at;  // wall clock; none if it never started
   Instant ended_at;

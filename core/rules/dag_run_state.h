@@ -10,22 +10,29 @@ namespace nightmill {
 
 enum class RunState : std::uint8_t { kQueued, kRunning, kSuccess, kFailed };
 enum class RunTrigger : std::uint8_t {
-  kStart,         // R2
-  kCancelQueued,  // R3
-  kFinishSuccess, // R4
-  kFinishFailed,  // R4, R5
-  kRunRetry,      // R6
-  kCleared,       // R7
-  kMarkSuccess,   // R8
-  kMarkFailed,    // R8
+  kStart,          // R2
+  kCancelQueued,   // R3
+  kFinishSuccess,  // R4
+  kFinishFailed,   // R4, R5
+  kRunRetry,       // R6
+  kCleared,        // R7
+  kMarkSuccess,    // R8
+  kMarkFailed,     // R8
 };
 enum class RunType : std::uint8_t { kManual, kScheduled, kBackfill, kAssetTriggered };
 // live decides before backfill in every pool (semantics.md 7).
 enum class Lane : std::uint8_t { kLive, kBackfill };
 // Why a run ended as it did; kNone while it runs and for a plain success.
 enum class RunReason : std::uint8_t {
-  kNone, kTaskFailed, kCancelled, kRunTimeout, kMarked, kOverlapCancelled, kQueueExpired,
-  kParamsInvalid, kQuarantined,
+  kNone,
+  kTaskFailed,
+  kCancelled,
+  kRunTimeout,
+  kMarked,
+  kOverlapCancelled,
+  kQueueExpired,
+  kParamsInvalid,
+  kQuarantined,
 };
 
 struct RunTransition {

@@ -38,7 +38,8 @@ struct RetryKey {
   std::int64_t attempt_id = 0;
 };
 
-// Delay before try n+1 after the n-th failure of this cycle (n >= 1), in [bounds of semantics.md 6].
+// Delay before try n+1 after the n-th failure of this cycle (n >= 1), in [bounds of semantics.md
+// 6].
 Duration RetryDelay(const RetryPolicy& policy, int n, const RetryKey& key);
 
 // How an attempt went wrong, in the words that retry_on may name.
@@ -49,7 +50,13 @@ struct FailureFacts {
   int signal = 0;
 };
 
-enum class RetryVerdict : std::uint8_t { kRetry, kKindNever, kNoRetryOn, kNotInRetryOn, kExhausted };
+enum class RetryVerdict : std::uint8_t {
+  kRetry,
+  kKindNever,
+  kNoRetryOn,
+  kNotInRetryOn,
+  kExhausted
+};
 
 // `n` = failures in this cycle including this one; `internal_failures` = earlier failures of kind
 // "internal" in this cycle (retried at most once).

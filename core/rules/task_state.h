@@ -27,32 +27,32 @@ inline constexpr int kTaskStateCount = 12;
 
 // What can happen to a task instance; one per row (or alternative of a row) of the T table.
 enum class TaskTrigger : std::uint8_t {
-  kGatesPass,          // T1, T13
+  kGatesPass,  // T1, T13
   kVerdictUpstreamFailed,
-  kVerdictSkipped,     // T2
-  kUnresolvable,       // T3
-  kGrant,              // T4
-  kGatesLost,          // T5
-  kStarted,            // T6
-  kLost,               // T7, also preempted
-  kQueueTimeout,       // T8
-  kSucceeded,          // T9
-  kTaskSkipped,        // T9
-  kFailedRetry,        // T10
-  kFailedFinal,        // T11
-  kDeferred,           // T12
-  kConditionMetResume, // T14, more to execute
-  kConditionMetDone,   // T14
-  kSensorTimeout,      // T15
-  kSensorSoftFail,     // T15
-  kClearRunning,       // T16, kill ordered
-  kCleared,            // T16 end proven, T17
-  kStopped,            // T18: a live attempt was killed
-  kStoppedUnstarted,   // T18: nothing was alive
-  kMarkSuccess,        // T19
+  kVerdictSkipped,      // T2
+  kUnresolvable,        // T3
+  kGrant,               // T4
+  kGatesLost,           // T5
+  kStarted,             // T6
+  kLost,                // T7, also preempted
+  kQueueTimeout,        // T8
+  kSucceeded,           // T9
+  kTaskSkipped,         // T9
+  kFailedRetry,         // T10
+  kFailedFinal,         // T11
+  kDeferred,            // T12
+  kConditionMetResume,  // T14, more to execute
+  kConditionMetDone,    // T14
+  kSensorTimeout,       // T15
+  kSensorSoftFail,      // T15
+  kClearRunning,        // T16, kill ordered
+  kCleared,             // T16 end proven, T17
+  kStopped,             // T18: a live attempt was killed
+  kStoppedUnstarted,    // T18: nothing was alive
+  kMarkSuccess,         // T19
   kMarkFailed,
   kMarkSkipped,
-  kRemoved,            // T20
+  kRemoved,  // T20
 };
 inline constexpr int kTaskTriggerCount = static_cast<int>(TaskTrigger::kRemoved) + 1;
 

@@ -10,11 +10,23 @@
 namespace nightmill {
 
 enum class TriggerRule : std::uint8_t {
-  kAllSuccess, kAllFailed, kAllDone, kAllDoneMinOneSuccess, kAllSkipped, kOneSuccess, kOneFailed,
-  kOneDone, kNoneFailed, kNoneFailedMinOneSuccess, kNoneSkipped, kAlways, kAllDoneSetupSuccess,
+  kAllSuccess,
+  kAllFailed,
+  kAllDone,
+  kAllDoneMinOneSuccess,
+  kAllSkipped,
+  kOneSuccess,
+  kOneFailed,
+  kOneDone,
+  kNoneFailed,
+  kNoneFailedMinOneSuccess,
+  kNoneSkipped,
+  kAlways,
+  kAllDoneSetupSuccess,
 };
 
-// Countable parent instances by state: `removed`, not_selected and bypassed branch edges are not in.
+// Countable parent instances by state: `removed`, not_selected and bypassed branch edges are not
+// in.
 struct UpstreamCounts {
   int total = 0;
   int success = 0;

@@ -4,8 +4,8 @@
 //
 // Contract with the shell: commit all `changes` in one transaction, then perform `commands`, then
 // sleep until `wake_at` or mail. History never slows the engine: finished runs are not in memory.
-// Reports of workers are validated against the open attempt (id, epoch, incarnation); a stale one is
-// an event row, never an error. Not thread-safe: one thread owns an Engine.
+// Reports of workers are validated against the open attempt (id, epoch, incarnation); a stale one
+// is an event row, never an error. Not thread-safe: one thread owns an Engine.
 #pragma once
 
 #include <map>
@@ -33,8 +33,8 @@ struct EngineConfig {
   std::vector<std::pair<std::string, std::string>> base_env;  // PATH HOME LANG TZ USER TMPDIR
   int parallelism = limits::kDefaultParallelism;
   int sensor_parallelism = limits::kDefaultSensorParallelism;
-  // Attempts of one place sent to a worker beyond its places, so that a place that falls free starts
-  // the next one without a round trip.
+  // Attempts of one place sent to a worker beyond its places, so that a place that falls free
+  // starts the next one without a round trip.
   int prefetch = 2;
 };
 

@@ -75,9 +75,9 @@ struct PutPool {
   PoolRow pool;
 };
 
-// A worker said hello. `open` are the attempts it holds, `results` what its spool kept, `lost` those
-// whose processes are proved dead without a result. Attempts of this worker in none of the three
-// never started.
+// A worker said hello. `open` are the attempts it holds, `results` what its spool kept, `lost`
+// those whose processes are proved dead without a result. Attempts of this worker in none of the
+// three never started.
 struct LostAttempt {
   AttemptId attempt;
   std::string cause;
@@ -90,7 +90,8 @@ struct WorkerUp {
   std::vector<AttemptReport> results;
   std::vector<LostAttempt> lost;
 };
-// The connection is gone. Its attempts stay open until a WorkerUp of the same name tells their fate.
+// The connection is gone. Its attempts stay open until a WorkerUp of the same name tells their
+// fate.
 struct WorkerDown {
   std::string name;
   Incarnation incarnation = 0;
@@ -108,7 +109,7 @@ struct AttemptFinished {
 struct PokeFinished {
   std::int64_t poke = 0;  // id of the Poke command
   bool met = false;
-  std::string error;  // the check could not be made; "" if it could
+  std::string error;            // the check could not be made; "" if it could
   std::string detail = "null";  // JSON, becomes the sensor's output when met
 };
 

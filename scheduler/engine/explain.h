@@ -14,8 +14,8 @@
 namespace nightmill {
 
 struct Reason {
-  std::string code;     // "pool_full", "upstream_pending", ...
-  std::string message;  // one sentence with names, counts and holders
+  std::string code;              // "pool_full", "upstream_pending", ...
+  std::string message;           // one sentence with names, counts and holders
   std::optional<Instant> until;  // when it can change, where that is known
 };
 

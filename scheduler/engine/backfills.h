@@ -1,0 +1,17 @@
+// Backfill objects (semantics.md 10): preview and creation by one function, slots turned into runs
+// as places fall free, pause, unpause, cancel. Private to the engine.
+#pragma once
+
+#include "scheduler/engine/state.h"
+
+namespace nightmill {
+
+void OnCreateBackfill(EngineState& state, const event::CreateBackfill& event);
+void OnControlBackfill(EngineState& state, const event::ControlBackfill& event);
+void OnRunLoaded(EngineState& state, const event::RunLoaded& event);
+// Starts next slots of the backfills in `state.advance`, completes those that are done.
+void AdvanceBackfills(EngineState& state);
+// A run of a backfill ended.
+void OnBackfillRunEnded(EngineState& state, const LiveRun& run);
+
+}  // namespace nightmill

@@ -1,0 +1,185 @@
+#include "scheduler/engine/dags.h"
+
+#include <fmt/format.h>
+
+#include "scheduler/engine/graph.h"
+#include "scheduler/engine/record.h"
+#include "scheduler/engine/runs.h"
+
+namespace nightmill {
+namespace {
+
+void StoreVersion(EngineState& state, LiveDag& dag, std::shared_ptr<const Dag> parsed) {
+  DagVersionRow version;
+  version.dag_id = parsed->dag_id;
+  version.version = dag.row.version;
+  version.hash = parsed->version_hash;
+  version.source = parsed->source;
+  version.created_at = state.now;
+  state.step->changes.emplace_back(std::move(version));
+  dag.newest = BuildGraph(state, std::move(parsed), dag.row.version);
+  EventRow event;
+  event.kind = "dag.applied";
+  event.dag_id = dag.row.dag_id;
+  event.data = fmt::format(R"({{"version":{}}})", dag.row.version);
+  Record(state, std::move(event));
+}
+
+// Why a slot that is due gets no run although catchup would give it one; "" if it gets one.
+std::string_view SlotVeto(const EngineState& state, const LiveDag& dag, const Slot& slot) {
+  const Dag& definition = *dag.newest->dag;
+  if (dag.taken.contains(slot.logical_date())) return "in_flight";
+  if (definition.schedule->overlap == Overlap::kQueue) return {};
+  int waiting = 0;
+  for (const QueuedRunKey& key : dag.queued) {
+    const LiveRun& run = *state.FindRun(key.run);
+    if (run.row.lane == Lane::kLive && run.row.run_after <= state.now) waiting += 1;
+  }
+  const bool full = dag.active_live + waiting >= definition.max_active_runs;
+  if (definition.schedule->overlap == Overlap::kSkip && full) return "overlap_skip";
+  if (definition.schedule->overlap == Overlap::kBufferOne && full && waiting > 0) {
+    return "overlap_skip";
+  }
+  return {};
+}
+
+void CancelOldest(EngineState& state, LiveDag& dag) {
+  if (dag.active_live < dag.newest->dag->max_active_runs) return;
+  for (const auto& [key, run] : state.runs) {
+    const bool candidate = run->row.dag_id == dag.row.dag_id &&
+                           run->row.state == RunState::kRunning && !run->row.stopping &&
+                           run->row.type == RunType::kScheduled;
+    if (candidate) return StopRun(state, *run, RunReason::kOverlapCancelled);
+  }
+}
+
+void DecideSlot(EngineState& state, LiveDag& dag, const SlotDecision& decision) {
+  std::string_view reason = decision.create ? SlotVeto(state, dag, decision.slot) : decision.reason;
+  SlotRow row;
+  row.dag_id = dag.row.dag_id;
+  row.tick = decision.slot.tick;
+  row.reason = reason;
+  if (reason.empty()) {
+    if (dag.newest->dag->schedule->overlap == Overlap::kCancelOther) CancelOldest(state, dag);
+    NewRun wanted;
+    wanted.logical_date = decision.slot.logical_date();
+    wanted.interval = decision.slot.interval;
+    wanted.run_after = decision.slot.run_after;
+    wanted.run_id = fmt::format("scheduled__{}", FormatInstantOffset(*wanted.logical_date));
+    wanted.triggered_by = "schedule";
+    row.run = CreateRun(state, dag, std::move(wanted)).row.run;
+  }
+  state.step->changes.emplace_back(std::move(row));
+}
+
+}  // namespace
+
+void DecideDueSlots(EngineState& state, LiveDag& dag) {
+  const auto& timetable = dag.newest->dag->timetable;
+  if (dag.row.paused || timetable == nullptr) return;
+  const SlotCursor cursor{dag.row.last_tick, dag.row.first_accepted_at};
+  const SlotPlan plan = DecideSlots(*timetable, cursor, dag.row.enabled_at, state.now);
+  for (const SlotDecision& decision : plan.decisions) DecideSlot(state, dag, decision);
+  if (plan.last_tick && plan.last_tick != dag.row.last_tick) {
+    dag.row.last_tick = plan.last_tick;
+    Touch(state, dag);
+    const auto covered = dag.taken.upper_bound(*plan.last_tick);
+    dag.taken.erase(dag.taken.begin(), covered);
+  }
+  if (plan.truncated > 0) {
+    EventRow event;
+    event.kind = "catchup.truncated";
+    event.dag_id = dag.row.dag_id;
+    event.data = fmt::format(R"({{"slots":{}}})", plan.truncated);
+    Record(state, std::move(event));
+  }
+  if (plan.wake_at) {
+    state.timers.push({*plan.wake_at, TimerKind::kSlot, {}, -1, -1, dag.row.dag_id});
+  }
+}
+
+void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
+  const std::string& dag_id = event.dag->dag_id;
+  const auto it = state.dags.find(dag_id);
+  if (it != state.dags.end() && !it->second.row.fileloc.empty() && !event.dag->fileloc.empty() &&
+      it->second.row.fileloc != event.dag->fileloc) {
+    return Answer(state, event.request,
+                  Conflict(fmt::format("dag_id \"{}\" is defined in {} and in {}", dag_id,
+                                       it->second.row.fileloc, event.dag->fileloc),
+                           "change the dag_id of one of them"));
+  }
+  DagReply reply;
+  if (it == state.dags.end()) {
+    LiveDag& dag = state.dags[dag_id];
+    dag.row.dag_id = dag_id;
+    dag.row.first_accepted_at = state.now;
+    dag.row.enabled_at = state.now;
+    dag.row.paused = event.dag->paused_upon_creation.value_or(event.paused_upon_creation);
+    dag.row.fileloc = event.dag->fileloc;
+    Touch(state, dag);
+    StoreVersion(state, dag, event.dag);
+    reply.created = reply.changed = true;
+    DecideDueSlots(state, dag);
+    reply.dag = dag.row;
+  } else {
+    LiveDag& dag = it->second;
+    if (dag.newest->dag->version_hash != event.dag->version_hash ||
+        dag.row.fileloc != event.dag->fileloc) {
+      dag.row.version += 1;
+      dag.row.fileloc = event.dag->fileloc;
+      Touch(state, dag);
+      StoreVersion(state, dag, event.dag);
+      state.admit.insert(dag_id);
+      reply.changed = true;
+      DecideDueSlots(state, dag);
+    }
+    reply.dag = dag.row;
+  }
+  Answer(state, event.request, command::ReplyBody{std::move(reply)});
+}
+
+void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event) {
+  const auto it = state.dags.find(event.dag_id);
+  if (it == state.dags.end()) {
+    return Answer(state, event.request, NotFound(fmt::format("no DAG \"{}\"", event.dag_id)));
+  }
+  LiveDag& dag = it->second;
+  if (dag.row.paused != event.paused) {
+    dag.row.paused = event.paused;
+    if (!event.paused) dag.row.enabled_at = state.now;
+    Touch(state, dag);
+    EventRow record;
+    record.kind = event.paused ? "dag.paused" : "dag.unpaused";
+    record.dag_id = event.dag_id;
+    Record(state, std::move(record));
+    state.admit.insert(event.dag_id);
+    for (const auto& [id, backfill] : state.backfills) {
+      if (backfill.row.dag_id == event.dag_id) state.advance.insert(id);
+    }
+    DecideDueSlots(state, dag);
+  }
+  Answer(state, event.request, command::ReplyBody{DagReply{dag.row, false, false}});
+}
+
+void OnPutPool(EngineState& state, const event::PutPool& event) {
+  LivePool& pool = state.pools[event.pool.name];
+  const bool same = pool.row.name == event.pool.name && pool.row.slots == event.pool.slots &&
+                    pool.row.description == event.pool.description &&
+                    pool.row.include_deferred == event.pool.include_deferred;
+  if (pool.row.name.empty()) {
+    // Instances that already hold slots of a pool made again are charged to it.
+    for (const auto& [key, run] : state.runs) {
+      if (run->graph == nullptr) continue;
+      for (std::size_t i = 0; i < run->nodes.size(); ++i) {
+        for (const PoolRequest& request : run->graph->dag->tasks[i].pools) {
+          if (request.name == event.pool.name) pool.used += request.slots * run->nodes[i].held;
+        }
+      }
+    }
+  }
+  pool.row = event.pool;
+  if (!same) state.step->changes.emplace_back(pool.row);
+  Answer(state, event.request, command::ReplyBody{pool.row});
+}
+
+}  // namespace nightmill

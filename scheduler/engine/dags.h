@@ -1,0 +1,15 @@
+// DAGs: new versions, pause, and the slots of their schedules (semantics.md 2.4, 12). Private to
+// the engine.
+#pragma once
+
+#include "scheduler/engine/state.h"
+
+namespace nightmill {
+
+void OnApplyDag(EngineState& state, const event::ApplyDag& event);
+void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event);
+void OnPutPool(EngineState& state, const event::PutPool& event);
+// Decides every slot of this DAG that is due, creates its runs and sets the next timer.
+void DecideDueSlots(EngineState& state, LiveDag& dag);
+
+}  // namespace nightmill

@@ -1,0 +1,208 @@
+#include "scheduler/engine/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "scheduler/engine/attempts.h"
+#include "scheduler/engine/backfills.h"
+#include "scheduler/engine/dags.h"
+#include "scheduler/engine/placement.h"
+#include "scheduler/engine/readiness.h"
+#include "scheduler/engine/record.h"
+#include "scheduler/engine/restore.h"
+#include "scheduler/engine/runs.h"
+#include "scheduler/engine/sensors.h"
+#include "scheduler/engine/state.h"
+#include "scheduler/engine/transition.h"
+
+namespace nightmill {
+namespace {
+
+template <class... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
+void Handle(EngineState& state, const Event& event) {
+  std::visit(Overloaded{
+                 [&](const event::ApplyDag& e) { OnApplyDag(state, e); },
+                 [&](const event::SetDagPaused& e) { OnSetDagPaused(state, e); },
+                 [&](const event::TriggerRun& e) { OnTriggerRun(state, e); },
+                 [&](const event::CancelRun& e) { OnCancelRun(state, e); },
+                 [&](const event::CreateBackfill& e) { OnCreateBackfill(state, e); },
+                 [&](const event::ControlBackfill& e) { OnControlBackfill(state, e); },
+                 [&](const event::PutPool& e) { OnPutPool(state, e); },
+                 [&](const event::WorkerUp& e) { OnWorkerUp(state, e); },
+                 [&](const event::WorkerDown& e) { OnWorkerDown(state, e); },
+                 [&](const event::AttemptStarted& e) { OnAttemptStarted(state, e); },
+                 [&](const event::AttemptFinished& e) { OnAttemptFinished(state, e.report); },
+                 [&](const event::PokeFinished& e) { OnPokeFinished(state, e); },
+                 [&](const event::RunLoaded& e) { OnRunLoaded(state, e); },
+                 [&](const event::StopDispatch& e) {
+                   state.stopped = e.stopped;
+                   state.stop_reason = e.reason;
+                 },
+             },
+             event);
+}
+
+// T8 and total_timeout end a try that is not running; one that runs is killed by its worker's clock
+// for `timeout` and here for total_timeout.
+void OnQueueTimeout(EngineState& state, LiveRun& run, const Timer& timer) {
+  const Task& task = run.graph->dag->tasks[static_cast<std::size_t>(timer.task)];
+  TaskInstanceRow& row = run.nodes[static_cast<std::size_t>(timer.task)]
+                             .instances[static_cast<std::size_t>(timer.position)]
+                             .row;
+  const bool waiting = row.state == TaskState::kScheduled && row.scheduled_at &&
+                       *row.scheduled_at + *task.queue_timeout <= state.now;
+  if (!waiting || run.row.stopping) return;
+  row.failure =
+      FailureJson({"failed", "queue_timeout",
+                   "not started within queue_timeout " + FormatDuration(*task.queue_timeout)});
+  Move(state, run, timer.task, timer.position, TaskTrigger::kQueueTimeout);
+}
+
+void OnRunTimer(EngineState& state, LiveRun& run, const Timer& timer) {
+  switch (timer.kind) {
+    case TimerKind::kRunAfter:
+      state.admit.insert(run.row.dag_id);
+      break;
+    case TimerKind::kRunTimeout:
+      if (run.row.state == RunState::kRunning && run.row.started_at &&
+          *run.row.started_at + *run.graph->dag->run_timeout <= state.now) {
+        StopRun(state, run, RunReason::kRunTimeout);
+      }
+      break;
+    case TimerKind::kQueueExpiry:
+      if (run.row.state == RunState::kQueued) EndQueuedRun(state, run, RunReason::kQueueExpired);
+      break;
+    case TimerKind::kInstanceDue:
+      if (run.row.state == RunState::kRunning) {
+        OnInstanceDue(state, run, timer.task, timer.position);
+      }
+      break;
+    case TimerKind::kSensorTimeout:
+      if (run.row.state == RunState::kRunning) {
+        OnSensorTimeout(state, run, timer.task, timer.position);
+      }
+      break;
+    case TimerKind::kQueueTimeout:
+      if (run.row.state == RunState::kRunning) OnQueueTimeout(state, run, timer);
+      break;
+    case TimerKind::kTotalTimeout:
+    case TimerKind::kSlot:
+      break;
+  }
+}
+
+void FireTimers(EngineState& state) {
+  while (!state.timers.empty() && state.timers.top().at <= state.now) {
+    const Timer timer = state.timers.top();
+    state.timers.pop();
+    if (timer.kind == TimerKind::kSlot) {
+      const auto dag = state.dags.find(timer.dag_id);
+      if (dag != state.dags.end()) DecideDueSlots(state, dag->second);
+    } else if (LiveRun* run = state.FindRun(timer.run)) {
+      OnRunTimer(state, *run, timer);
+    }
+  }
+}
+
+std::optional<Instant> WakeAt(const EngineState& state) {
+  std::optional<Instant> wake;
+  if (!state.timers.empty()) wake = state.timers.top().at;
+  // A due poke that could not be sent waits for mail, not for time.
+  const auto poke = state.due_pokes.upper_bound({state.now, {RunKey{INT64_MAX}, 0, 0}});
+  if (poke != state.due_pokes.end() && (!wake || poke->first < *wake)) wake = poke->first;
+  return wake;
+}
+
+}  // namespace
+
+Engine::Engine(EngineConfig config) : state_(std::make_unique<EngineState>()) {
+  state_->config = std::move(config);
+}
+
+Engine::~Engine() = default;
+
+void Engine::Load(const Snapshot& snapshot, const DagLibrary& library) {
+  Restore(*state_, snapshot, library);
+}
+
+Step Engine::Apply(std::span<const Event> batch, Instant now) {
+  EngineState& state = *state_;
+  Step step;
+  state.step = &step;
+  state.now = now;
+  FireTimers(state);
+  for (const Event& event : batch) Handle(state, event);
+  // Runs that end free places for queued ones and for slots of backfills, which start new tasks.
+  while (!state.unsettled.empty() || !state.admit.empty() || !state.advance.empty()) {
+    SettleRuns(state);
+    AdvanceBackfills(state);
+    AdmitRuns(state);
+  }
+  Place(state);
+  SendPokes(state);
+  // A task that failed on its templates during placement may have ended its run.
+  while (!state.unsettled.empty() || !state.admit.empty() || !state.advance.empty()) {
+    SettleRuns(state);
+    AdvanceBackfills(state);
+    AdmitRuns(state);
+    Place(state);
+    SendPokes(state);
+  }
+  FlushChanges(state);
+  for (const RunKey run : std::exchange(state.finished_runs, {})) state.runs.erase(run);
+  step.wake_at = WakeAt(state);
+  state.step = nullptr;
+  return step;
+}
+
+std::shared_ptr<const Dag> Engine::FindDag(std::string_view dag_id) const {
+  const auto it = state_->dags.find(dag_id);
+  return it == state_->dags.end() ? nullptr : it->second.newest->dag;
+}
+
+std::vector<Engine::PoolUse> Engine::Pools() const {
+  std::map<std::string, PoolUse, std::less<>> uses;
+  for (const auto& [name, pool] : state_->pools) uses[name].pool = pool.row;
+  for (const auto& [key, run] : state_->runs) {
+    if (run->graph == nullptr) continue;
+    for (std::size_t i = 0; i < run->nodes.size(); ++i) {
+      const Task& task = run->graph->dag->tasks[i];
+      if (!UsesWorker(task.kind) && task.kind != TaskKind::kSensor) continue;
+      for (const PoolRequest& request : task.pools) {
+        const auto use = uses.find(request.name);
+        if (use == uses.end()) continue;
+        for (const Instance& instance : run->nodes[i].instances) {
+          const TaskState at = instance.row.state;
+          if (at == TaskState::kRunning) use->second.running_slots += request.slots;
+          if (at == TaskState::kQueued) use->second.queued_slots += request.slots;
+          if (at == TaskState::kScheduled) use->second.scheduled_slots += request.slots;
+          if (at == TaskState::kDeferred) use->second.deferred_slots += request.slots;
+        }
+      }
+    }
+  }
+  std::vector<PoolUse> list;
+  for (auto& [name, use] : uses) list.push_back(std::move(use));
+  return list;
+}
+
+std::vector<Engine::WorkerUse> Engine::Workers() const {
+  std::vector<WorkerUse> list;
+  for (const auto& [name, worker] : state_->workers) {
+    list.push_back({name, worker.incarnation, worker.connected, worker.places, worker.used});
+  }
+  return list;
+}
+
+std::size_t Engine::live_runs() const { return state_->runs.size(); }
+
+std::size_t Engine::open_attempts() const { return state_->attempts.size(); }
+
+}  // namespace nightmill

@@ -1,0 +1,229 @@
+#include "scheduler/engine/restore.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/base/check.h"
+#include "core/dagfile/dag_json.h"
+#include "scheduler/engine/graph.h"
+#include "scheduler/engine/readiness.h"
+#include "scheduler/engine/transition.h"
+
+namespace nightmill {
+namespace {
+
+QueuedRunKey QueueKey(const DagRunRow& row) {
+  return {row.lane, row.logical_date.value_or(row.run_after), row.run};
+}
+
+void RestoreDags(EngineState& state, const Snapshot& snapshot, const DagLibrary& library) {
+  for (const DagRow& row : snapshot.dags) {
+    const auto dag = library.find({row.dag_id, row.version});
+    if (dag == library.end()) continue;  // its source no longer loads; recovery reported it
+    LiveDag& live = state.dags[row.dag_id];
+    live.row = row;
+    live.newest = BuildGraph(state, dag->second, row.version);
+    if (!row.paused && live.newest->dag->timetable != nullptr) {
+      state.timers.push({Instant::min(), TimerKind::kSlot, {}, -1, -1, row.dag_id});
+    }
+  }
+  for (const auto& [dag_id, date] : snapshot.taken_dates) {
+    const auto dag = state.dags.find(dag_id);
+    if (dag != state.dags.end()) dag->second.taken.insert(date);
+  }
+}
+
+std::shared_ptr<const DagGraph> GraphOf(EngineState& state, const DagRunRow& row,
+                                        const DagLibrary& library) {
+  const LiveDag& dag = state.dags.find(row.dag_id)->second;
+  if (dag.newest->version == row.version) return dag.newest;
+  for (const auto& [key, other] : state.runs) {
+    if (other->graph != nullptr && other->row.dag_id == row.dag_id &&
+        other->row.version == row.version) {
+      return other->graph;
+    }
+  }
+  const auto pinned = library.find({row.dag_id, row.version});
+  return pinned == library.end() ? nullptr : BuildGraph(state, pinned->second, row.version);
+}
+
+// Puts stored rows in place of the fresh instances; several rows of one task = an expanded map.
+void PlaceRows(LiveRun& run, const std::vector<TaskInstanceRow>& rows) {
+  for (const TaskInstanceRow& row : rows) {
+    const int task = run.graph->dag->Find(row.task_id);
+    if (task < 0) continue;
+    TaskNode& node = run.nodes[static_cast<std::size_t>(task)];
+    const auto position = static_cast<std::size_t>(std::max(row.map_index, 0));
+    node.expanded = node.expanded || row.map_index >= 0;
+    if (position >= node.instances.size()) node.instances.resize(position + 1);
+    node.instances[position].row = row;
+  }
+}
+
+void CountUp(EngineState& state, LiveRun& run) {
+  const Dag& dag = *run.graph->dag;
+  const RunNumbers numbers = NumbersOf(run);
+  run.unfinished = numbers.unfinished;
+  run.held = numbers.held;
+  state.held += numbers.held;
+  state.dags.find(run.row.dag_id)->second.held += numbers.held;
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    TaskNode& node = run.nodes[i];
+    node.unstarted = 0;
+    node.failures = 0;
+    for (const Instance& instance : node.instances) {
+      const TaskState at = instance.row.state;
+      if (at == TaskState::kNone) node.unstarted += 1;
+      if (at == TaskState::kFailed) node.failures += 1;
+      if (HoldsSlots(at) && UsesWorker(dag.tasks[i].kind)) {
+        node.held += 1;
+        for (const PoolRequest& request : dag.tasks[i].pools) {
+          const auto pool = state.pools.find(request.name);
+          if (pool != state.pools.end()) pool->second.used += request.slots;
+        }
+      }
+    }
+  }
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    UpstreamCounts counts;
+    for (const int parent : dag.upstream[i]) {
+      for (const Instance& instance : run.nodes[static_cast<std::size_t>(parent)].instances) {
+        Count(counts, instance.row.state, +1);
+      }
+    }
+    run.nodes[i].counts = counts;
+    Unsettle(state, run, static_cast<int>(i));
+  }
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    const bool gate = !run.graph->gate_targets[i].empty();
+    if (gate && IsFinished(run.nodes[i].instances[0].row.state)) {
+      OpenGates(state, run, static_cast<int>(i));
+    }
+  }
+}
+
+// Timers and ready sets of what waits.
+void Rearm(EngineState& state, LiveRun& run) {
+  const Dag& dag = *run.graph->dag;
+  if (dag.run_timeout && run.row.started_at) {
+    state.timers.push(
+        {*run.row.started_at + *dag.run_timeout, TimerKind::kRunTimeout, run.row.run, -1, -1, {}});
+  }
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    const int task = static_cast<int>(i);
+    for (std::size_t p = 0; p < run.nodes[i].instances.size(); ++p) {
+      const TaskInstanceRow& row = run.nodes[i].instances[p].row;
+      const int position = static_cast<int>(p);
+      if (row.state == TaskState::kDeferred) {
+        state.due_pokes.insert(
+            {row.due_at.value_or(Instant::min()), {run.row.run, task, position}});
+        if (row.deferred_since) {
+          state.timers.push({*row.deferred_since + dag.tasks[i].sensor_timeout,
+                             TimerKind::kSensorTimeout,
+                             run.row.run,
+                             task,
+                             position,
+                             {}});
+        }
+      } else if (row.due_at) {
+        state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
+      } else if (row.state == TaskState::kScheduled) {
+        AddReady(state, run, task, position);
+      }
+      if (row.state == TaskState::kScheduled && dag.tasks[i].queue_timeout && row.scheduled_at) {
+        state.timers.push({*row.scheduled_at + *dag.tasks[i].queue_timeout,
+                           TimerKind::kQueueTimeout,
+                           run.row.run,
+                           task,
+                           position,
+                           {}});
+      }
+    }
+  }
+}
+
+void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<TaskInstanceRow>& rows,
+                const DagLibrary& library) {
+  const auto dag = state.dags.find(row.dag_id);
+  if (dag == state.dags.end()) return;
+  auto owned = std::make_unique<LiveRun>();
+  LiveRun& run = *owned;
+  run.row = row;
+  dag->second.live_by_id[row.run_id] = row.run;
+  if (row.state == RunState::kQueued) {
+    dag->second.queued.insert(QueueKey(row));
+    state.admit.insert(row.dag_id);
+    state.timers.push({row.run_after, TimerKind::kRunAfter, row.run, -1, -1, {}});
+    state.runs.emplace(row.run, std::move(owned));
+    return;
+  }
+  run.graph = GraphOf(state, row, library);
+  CHECK_MSG(run.graph != nullptr, "a running run whose pinned DAG version does not load");
+  const Result<std::string> resolved = ResolveParams(run.graph->dag->params_schema, row.conf);
+  if (resolved.ok()) run.params = nlohmann::json::parse(*resolved).at("params").dump();
+  InstantiateNodes(run);
+  PlaceRows(run, rows);
+  if (row.lane == Lane::kLive) dag->second.active_live += 1;
+  state.runs.emplace(row.run, std::move(owned));
+  CountUp(state, run);
+  Rearm(state, run);
+}
+
+void RestoreBackfills(EngineState& state, const Snapshot& snapshot) {
+  for (const BackfillRow& row : snapshot.backfills) {
+    state.backfills[row.backfill].row = row;
+    state.advance.insert(row.backfill);
+  }
+  for (const BackfillSlotRow& slot : snapshot.backfill_slots) {
+    const auto it = state.backfills.find(slot.backfill);
+    if (it == state.backfills.end()) continue;
+    LiveBackfill& backfill = it->second;
+    if (slot.state == "created" && state.FindRun(slot.run) != nullptr) {
+      backfill.open[slot.run] = slot.seq;
+    }
+    backfill.slots.push_back(slot);
+  }
+}
+
+}  // namespace
+
+RunNumbers NumbersOf(const LiveRun& run) {
+  RunNumbers numbers;
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    const bool slots = UsesWorker(run.graph->dag->tasks[i].kind);
+    for (const Instance& instance : run.nodes[i].instances) {
+      if (!IsFinished(instance.row.state)) numbers.unfinished += 1;
+      if (slots && HoldsSlots(instance.row.state)) numbers.held += 1;
+    }
+  }
+  return numbers;
+}
+
+void Restore(EngineState& state, const Snapshot& snapshot, const DagLibrary& library) {
+  state.epoch = snapshot.epoch;
+  state.last_run = snapshot.last_run;
+  state.last_attempt = snapshot.last_attempt;
+  state.last_backfill = snapshot.last_backfill;
+  state.last_event = snapshot.last_event;
+  for (const PoolRow& pool : snapshot.pools) state.pools[pool.name].row = pool;
+  RestoreDags(state, snapshot, library);
+  auto rows = snapshot.tasks.begin();
+  std::map<RunKey, std::vector<TaskInstanceRow>> by_run;
+  for (; rows != snapshot.tasks.end(); ++rows) by_run[rows->run].push_back(*rows);
+  for (const DagRunRow& run : snapshot.runs) RestoreRun(state, run, by_run[run.run], library);
+  for (const TaskAttemptRow& row : snapshot.attempts) {
+    state.attempts[row.attempt].row = row;
+    // Its worker has not called yet; its places are taken until the worker says otherwise.
+    LiveWorker& worker = state.workers[row.worker];
+    worker.name = row.worker;
+    worker.incarnation = row.incarnation;
+    worker.used += row.places;
+  }
+  for (const AttemptTargetRow& target : snapshot.targets) {
+    const auto attempt = state.attempts.find(target.attempt);
+    if (attempt != state.attempts.end()) attempt->second.targets.push_back(target.target);
+  }
+  RestoreBackfills(state, snapshot);
+}
+
+}  // namespace nightmill
