@@ -5,7 +5,7 @@ NIGHTMILL := build/release/nightmill
 # A first build leaves the tests out (they need GoogleTest); one made by `make test` keeps them.
 WITHOUT_TESTS := $(if $(wildcard build/release/CMakeCache.txt),,-DNIGHTMILL_TESTS=OFF)
 
-.PHONY: demo demo-stop demo-clean release test dev tsan bench
+.PHONY: demo demo-stop demo-clean setup release test dev tsan bench
 
 # Shows the main job on real data and leaves the daemon running; DEMO=once stops it at the end.
 demo: release
@@ -17,8 +17,11 @@ demo-stop:
 demo-clean: demo-stop
 	@rm -rf $(STATE)
 
-release:
+# Packages and the pinned Arrow only.
+setup:
 	@tools/bootstrap.sh build
+
+release: setup
 	@tools/build.sh release $(WITHOUT_TESTS) -- nightmill nightmill-worker
 
 test:
