@@ -337,8 +337,7 @@ void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
   }
   for (auto& [id, attempt] : state.attempts) {
     if (attempt.row.worker != event.name || attempt.row.state == AttemptState::kEnded) continue;
-    const bool held = attempt.row.incarnation == event.incarnation &&
-                      std::find(event.open.begin(), event.open.end(), id) != event.open.end();
+    const bool held = std::find(event.open.begin(), event.open.end(), id) != event.open.end();
     if (!held) {
       ForgetUnstarted(state, attempt);
     } else if (attempt.row.state == AttemptState::kKilling) {
