@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -28,10 +29,14 @@ class CronExpr {
   std::optional<Instant> Prev(Instant before, const TimeZone& zone) const;
   // Whether the expression fires at exactly t.
   bool FiresAt(Instant t, const TimeZone& zone) const;
+  // For people, what a clock change did to the firing at t: "gap: 02:30 moved to 03:00",
+  // "overlap: first of two", or "".
+  std::string NoteAt(Instant t, const TimeZone& zone) const;
 
   const std::string& text() const;
 
-  struct Fields;
+  struct Fields;  // cron_fields.h; for this room only
+  const Fields& fields() const { return *fields_; }
 
  private:
   explicit CronExpr(std::shared_ptr<const Fields> fields) : fields_(std::move(fields)) {}
@@ -40,7 +45,9 @@ class CronExpr {
 };
 
 // {"next": ["2026-03-29T03:00:00+02:00", ...]} or {"error": {"code", "message", "hint"}} for one
-// line {"expr", "tz", "start", "n"} of `nightmill schedule next --jsonl`. Never throws.
+// line {"expr", "tz", "start", "n"} of `nightmill schedule next --jsonl`: the first n firings
+// strictly after `start`, fewer if the year 2200 ends the search. `tz` is UTC and `n` is 1 if
+// absent; other members are ignored. Never throws.
 std::string AnswerScheduleLine(std::string_view json_line);
 
 }  // namespace nightmill

@@ -1,6 +1,7 @@
-// IANA time zones over Howard Hinnant's date library with the system's zone files, right also after
-// 2037, where that library ignores the files' POSIX footer (toolchain.md): later instants follow
-// the footer. Immutable, shared, cached by name.
+// IANA time zones from the system's zone files (TZif, RFC 8536), read whole: the listed changes and,
+// after the last of them, the POSIX footer. Libraries that stop at the listed ones are wrong from
+// 2038 on, with the "slim" files that zic writes by default even earlier. Immutable, shared, cached
+// by name; every function may be called from any thread.
 #pragma once
 
 #include <chrono>
@@ -24,18 +25,30 @@ class TimeZone {
   virtual ~TimeZone() = default;
 
   virtual const std::string& name() const = 0;
-  virtual std::chrono::seconds OffsetAt(Instant t) const = 0;
+
+  // A stretch of time [begin, end) with one offset; neighbours have different offsets. The first
+  // one begins at Instant::min(), the last one, if any, ends at Instant::max().
+  struct Segment {
+    Instant begin;
+    Instant end;
+    std::chrono::seconds offset;  // local time - UTC
+  };
+  virtual Segment SegmentAt(Instant t) const = 0;
 
   struct Mapping {
     enum class Kind { kUnique, kGap, kOverlap } kind = Kind::kUnique;
     Instant first;   // kUnique: the instant; kOverlap: the earlier one; kGap: first instant after it
     Instant second;  // kOverlap: the later one; else = first
   };
-  virtual Mapping Map(LocalTime local) const = 0;
+  Mapping Map(LocalTime local) const;
 
+  std::chrono::seconds OffsetAt(Instant t) const { return SegmentAt(t).offset; }
   LocalTime ToLocal(Instant t) const {
     return LocalTime{t.time_since_epoch() + OffsetAt(t)};
   }
+  // First instant of a local day (days since 1970-01-01); for a day that the zone skipped, the
+  // first one after it.
+  Instant StartOfDay(std::int32_t day) const;
   // "2026-03-29T03:00:00+02:00".
   std::string Format(Instant t) const;
 };

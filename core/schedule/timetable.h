@@ -123,7 +123,9 @@ struct SlotCursor {
 
 struct SlotPlan {
   std::vector<SlotDecision> decisions;  // ascending by tick, all with run_after <= now
-  std::int64_t truncated = 0;           // slots that catchup's limit or window dropped
+  // Slots that the limit or window of catchup `all` dropped. The newest 1,000 skipped slots (or
+  // catchup_limit, if larger) have a decision each; older ones are only counted, up to 100,000.
+  std::int64_t truncated = 0;
   std::optional<Instant> last_tick;     // the cursor's new value
   std::optional<Instant> wake_at;       // run_after of the next undecided slot
 };

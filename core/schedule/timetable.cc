@@ -1,0 +1,369 @@
+#include "core/schedule/timetable.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/schedule/ticks.h"
+#include "core/schedule/time_zone.h"
+
+namespace nightmill {
+namespace {
+
+using std::chrono::microseconds;
+
+constexpr microseconds kMicro{1};
+// Every search stays between these, so that sums with them cannot overflow.
+constexpr Instant kEarliest{-std::chrono::days{2}};
+constexpr Instant kLatest{
+    std::chrono::sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 3}};
+
+enum class Form { kCron, kEvery, kAt, kOnce, kContinuous };
+
+// What Make resolves from the spec's texts.
+struct Parts {
+  Form form = Form::kCron;
+  std::shared_ptr<const TimeZone> zone;
+  std::unique_ptr<const Ticks> ticks;
+  std::optional<Instant> start, end;  // both inclusive
+};
+
+bool IsBareDate(std::string_view text) { return text.size() == 10; }
+
+Result<Instant> StartOf(std::string_view text, const TimeZone& zone) {
+  if (!IsBareDate(text)) return ParseInstant(text);
+  NM_ASSIGN_OR_RETURN(const std::int32_t day, ParseDate(text));
+  return zone.StartOfDay(day);
+}
+
+Result<Instant> EndOf(std::string_view text, const TimeZone& zone) {
+  if (!IsBareDate(text)) return ParseInstant(text);
+  NM_ASSIGN_OR_RETURN(const std::int32_t day, ParseDate(text));
+  return zone.StartOfDay(day + 1) - kMicro;
+}
+
+class TimetableImpl final : public Timetable {
+ public:
+  TimetableImpl(ScheduleSpec spec, std::string_view dag_id, Parts parts)
+      : Timetable(std::move(spec)), dag_id_(dag_id), parts_(std::move(parts)) {
+    FindBounds();
+  }
+
+  bool periodic() const override {
+    return parts_.form == Form::kCron || parts_.form == Form::kEvery;
+  }
+
+  std::optional<Slot> NextSlot(Instant after) const override {
+    const std::optional<Instant> tick = ticks().After(std::max(Clamp(after), lower_));
+    if (!tick || *tick > upper_) return std::nullopt;
+    return SlotOf(*tick);
+  }
+
+  std::optional<Slot> PrevSlot(Instant at) const override {
+    const std::optional<Instant> tick = ticks().Before(std::min(Clamp(at), upper_) + kMicro);
+    if (!tick || *tick <= lower_) return std::nullopt;
+    return SlotOf(*tick);
+  }
+
+  std::optional<Slot> SlotAt(Instant logical_date) const override {
+    const std::vector<Slot> slots = SlotsBetween(logical_date, logical_date, 1);
+    return slots.empty() ? std::nullopt : std::optional(slots.front());
+  }
+
+  std::vector<Slot> SlotsBetween(Instant from, Instant to, std::size_t max) const override {
+    std::vector<Slot> slots;
+    if (from > to || to < kEarliest || from > kLatest) return slots;
+    Instant at = Clamp(from) + Width() - kMicro;
+    if (tiling()) at = ticks().After(at).value_or(kLatest);
+    while (slots.size() <= max) {
+      const std::optional<Instant> tick = ticks().After(at);
+      if (!tick) break;
+      at = *tick;
+      const DataInterval interval = IntervalOf(at);
+      if (interval.start > to) break;
+      if (interval.start >= from) slots.push_back({at, RunAfter(at), interval});
+    }
+    return slots;
+  }
+
+  DataInterval ManualInterval(std::optional<Instant> logical_date, Instant now) const override {
+    const Instant at = logical_date.value_or(now);
+    switch (spec().interval) {
+      case IntervalKind::kNone:
+        return {at, at};
+      case IntervalKind::kFixed:
+        if (logical_date) return {at, at + spec().fixed_interval};
+        return {at - spec().fixed_interval, at};
+      case IntervalKind::kPeriod:
+        break;
+    }
+    if (!periodic()) return {at, at};
+    if (logical_date) {
+      if (const std::optional<Slot> slot = SlotAt(*logical_date)) return slot->interval;
+    }
+    if (const std::optional<Slot> slot = PrevSlot(now)) return slot->interval;
+    // Before the first slot: the last complete interval all the same, so that the run has data.
+    const std::optional<Instant> tick = ticks().Before(Clamp(now) + kMicro);
+    return tick ? IntervalOf(*tick) : DataInterval{now, now};
+  }
+
+  std::optional<Instant> start() const override { return aligned_start_; }
+  std::optional<Instant> end() const override { return parts_.end; }
+
+  std::string DataDate(Instant interval_start) const override {
+    const auto day = std::chrono::floor<std::chrono::days>(zone().ToLocal(interval_start));
+    return FormatDays(static_cast<std::int32_t>(day.time_since_epoch().count()));
+  }
+  Result<Instant> ResolveFrom(std::string_view text) const override {
+    return StartOf(text, zone());
+  }
+  Result<Instant> ResolveTo(std::string_view text) const override { return EndOf(text, zone()); }
+  std::string LocalText(Instant t) const override { return zone().Format(t); }
+  std::string Note(const Slot& slot) const override { return ticks().NoteAt(slot.tick); }
+
+ private:
+  const Ticks& ticks() const { return *parts_.ticks; }
+  const TimeZone& zone() const { return *parts_.zone; }
+  static Instant Clamp(Instant t) { return std::clamp(t, kEarliest, kLatest); }
+
+  // Distance from an interval's start to its tick where that is the same for all, else 0.
+  microseconds Width() const {
+    return spec().interval == IntervalKind::kFixed ? microseconds{spec().fixed_interval}
+                                                   : microseconds{0};
+  }
+  // Intervals reach from tick to tick.
+  bool tiling() const { return spec().interval == IntervalKind::kPeriod && periodic(); }
+
+  // Turns the bounds of interval starts into bounds of ticks: lower_ < tick <= upper_.
+  void FindBounds() {
+    // The very first tick only begins an interval.
+    if (tiling()) lower_ = ticks().After(kEarliest).value_or(kLatest);
+    if (parts_.form == Form::kOnce) {
+      aligned_start_ = parts_.start;
+      return;
+    }
+    if (parts_.start) {
+      const Instant start = Clamp(*parts_.start);
+      const std::optional<Instant> first = ticks().After(start - kMicro);
+      aligned_start_ = first.value_or(*parts_.start);
+      lower_ = tiling() ? first.value_or(kLatest) : start + Width() - kMicro;
+    }
+    if (parts_.end) {
+      const Instant end = Clamp(*parts_.end);
+      // The interval that begins at or before the end closes with the next tick.
+      upper_ = tiling() ? ticks().After(end).value_or(kLatest) : end + Width();
+    }
+  }
+
+  DataInterval IntervalOf(Instant tick) const {
+    switch (spec().interval) {
+      case IntervalKind::kNone:
+        return {tick, tick};
+      case IntervalKind::kFixed:
+        return {tick - spec().fixed_interval, tick};
+      case IntervalKind::kPeriod:
+        break;
+    }
+    if (parts_.form == Form::kOnce || parts_.form == Form::kContinuous) return {tick, tick};
+    const std::optional<Instant> before = ticks().Before(tick);
+    if (before) return {*before, tick};
+    // The first instant of an `at` list reaches back to start_date; else nothing lies before it.
+    if (parts_.form == Form::kAt && parts_.start) return {std::min(*parts_.start, tick), tick};
+    return {tick, tick};
+  }
+
+  Instant RunAfter(Instant tick) const {
+    Duration span = spec().jitter;
+    if (span <= Duration{0}) return tick;
+    if (const std::optional<Instant> next = ticks().After(tick)) {
+      span = std::min(span, std::chrono::floor<Duration>(*next - tick));
+    }
+    const std::string index = std::to_string(ticks().IndexAt(tick));
+    const std::uint64_t hash =
+        spec().jitter_per_tick
+            ? KeyedHash({"jitter/1", dag_id_, index, FormatInstant(tick)})
+            : KeyedHash({"jitter/1", dag_id_, index});
+    const std::uint64_t offset = Scale(hash, static_cast<std::uint64_t>(span.count()));
+    return tick + Duration{static_cast<std::int64_t>(offset)};
+  }
+
+  Slot SlotOf(Instant tick) const { return {tick, RunAfter(tick), IntervalOf(tick)}; }
+
+  std::string dag_id_;
+  Parts parts_;
+  Instant lower_ = kEarliest;
+  Instant upper_ = kLatest;
+  std::optional<Instant> aligned_start_;
+};
+
+Error At(std::string pointer, Error error) {
+  error.pointer = std::move(pointer);
+  return error;
+}
+
+Error OverLimit(std::string pointer, std::string_view what, std::string_view limit) {
+  return At(std::move(pointer), Invalid(fmt::format("{}; the limit is {}", what, limit)));
+}
+
+Result<Form> FormOf(const ScheduleSpec& spec) {
+  std::vector<Form> forms;
+  if (!spec.crons.empty()) forms.push_back(Form::kCron);
+  if (spec.every) forms.push_back(Form::kEvery);
+  if (!spec.at.empty()) forms.push_back(Form::kAt);
+  if (spec.once) forms.push_back(Form::kOnce);
+  if (spec.continuous) forms.push_back(Form::kContinuous);
+  if (forms.empty()) return Invalid("the schedule has no ticks", "give one of cron, every, at");
+  if (forms.size() > 1) {
+    return Invalid("the schedule has several kinds of ticks",
+                   "give one of cron, every, at, @once, @continuous; cron may be a list");
+  }
+  return forms.front();
+}
+
+Status CheckLimits(const ScheduleSpec& spec) {
+  const auto count = [](std::size_t n, std::string_view what) {
+    return fmt::format("{} {}", n, what);
+  };
+  if (spec.crons.size() > limits::kMaxCrons) {
+    return OverLimit("/cron", count(spec.crons.size(), "cron expressions"),
+                     std::to_string(limits::kMaxCrons));
+  }
+  if (spec.at.size() > limits::kMaxAtEntries) {
+    return OverLimit("/at", count(spec.at.size(), "instants"),
+                     std::to_string(limits::kMaxAtEntries));
+  }
+  if (spec.exclude.size() > limits::kMaxExcludes) {
+    return OverLimit("/exclude", count(spec.exclude.size(), "exclusions"),
+                     std::to_string(limits::kMaxExcludes));
+  }
+  if (spec.every && *spec.every < limits::kMinEvery) {
+    return OverLimit("/every", FormatDuration(*spec.every) + " is too short",
+                     FormatDuration(limits::kMinEvery));
+  }
+  if (spec.every && *spec.every > limits::kMaxEvery) {
+    return OverLimit("/every", FormatDuration(*spec.every) + " is too long",
+                     FormatDuration(limits::kMaxEvery));
+  }
+  if (spec.jitter > limits::kMaxJitter) {
+    return OverLimit("/jitter", FormatDuration(spec.jitter) + " is too long",
+                     FormatDuration(limits::kMaxJitter));
+  }
+  if (spec.interval == IntervalKind::kFixed &&
+      (spec.fixed_interval <= Duration{0} || spec.fixed_interval > limits::kMaxEvery)) {
+    return OverLimit("/interval",
+                     FormatDuration(spec.fixed_interval) + " is no usable interval",
+                     "more than 0s, up to " + FormatDuration(limits::kMaxEvery));
+  }
+  if (spec.catchup_limit < 0 || spec.catchup_limit > limits::kMaxCatchupLimit) {
+    return OverLimit("/limit", fmt::format("a catchup limit of {}", spec.catchup_limit),
+                     std::to_string(limits::kMaxCatchupLimit));
+  }
+  return Ok();
+}
+
+Result<std::vector<ZonedCron>> ParseCrons(const ScheduleSpec& spec,
+                                          const std::shared_ptr<const TimeZone>& zone) {
+  std::vector<ZonedCron> crons;
+  for (std::size_t i = 0; i < spec.crons.size(); ++i) {
+    const std::string pointer = spec.crons.size() > 1 ? fmt::format("/cron/{}", i) : "/cron";
+    std::shared_ptr<const TimeZone> own = zone;
+    if (i < spec.cron_timezones.size() && !spec.cron_timezones[i].empty()) {
+      auto found = TimeZone::Find(spec.cron_timezones[i]);
+      if (!found.ok()) return At(pointer, std::move(found).error());
+      own = *found;
+    }
+    Result<CronExpr> cron = CronExpr::Parse(spec.crons[i], spec.day_or);
+    if (!cron.ok()) return At(pointer, std::move(cron).error());
+    crons.push_back({*cron, std::move(own)});
+  }
+  return crons;
+}
+
+Result<Exclusions> ParseExclusions(const ScheduleSpec& spec,
+                                   std::shared_ptr<const TimeZone> zone) {
+  Exclusions exclusions;
+  exclusions.zone = std::move(zone);
+  for (std::size_t i = 0; i < spec.exclude.size(); ++i) {
+    const std::string pointer = fmt::format("/exclude/{}", i);
+    const std::string& text = spec.exclude[i];
+    if (const Result<std::int32_t> day = ParseDate(text); day.ok()) {
+      exclusions.days.push_back(*day);
+      continue;
+    }
+    if (text.find(' ') == std::string::npos && !text.starts_with('@')) {
+      return At(pointer, Invalid(fmt::format("\"{}\" is neither a date nor a cron", text),
+                                 "write 2026-12-25 or a cron such as * * * * SAT,SUN"));
+    }
+    Result<CronExpr> cron = CronExpr::Parse(text, spec.day_or);
+    if (!cron.ok()) return At(pointer, std::move(cron).error());
+    exclusions.crons.push_back(*cron);
+  }
+  std::sort(exclusions.days.begin(), exclusions.days.end());
+  return exclusions;
+}
+
+Status ResolveDates(const ScheduleSpec& spec, Parts& parts) {
+  if (!spec.start_date.empty()) {
+    Result<Instant> start = StartOf(spec.start_date, *parts.zone);
+    if (!start.ok()) return At("/start_date", std::move(start).error());
+    parts.start = *start;
+  }
+  if (!spec.end_date.empty()) {
+    Result<Instant> end = EndOf(spec.end_date, *parts.zone);
+    if (!end.ok()) return At("/end_date", std::move(end).error());
+    parts.end = *end;
+  }
+  if (parts.start && parts.end && *parts.end < *parts.start) {
+    return At("/end_date", Invalid(fmt::format("end_date {} is before start_date {}",
+                                               spec.end_date, spec.start_date),
+                                   "swap the two dates"));
+  }
+  return Ok();
+}
+
+Result<std::unique_ptr<const Ticks>> MakeTicks(const ScheduleSpec& spec, const Parts& parts) {
+  switch (parts.form) {
+    case Form::kCron: {
+      NM_ASSIGN_OR_RETURN(std::vector<ZonedCron> crons, ParseCrons(spec, parts.zone));
+      return MakeCronTicks(std::move(crons));
+    }
+    case Form::kEvery:
+      return MakePeriodTicks(spec.anchor.value_or(parts.start.value_or(Instant{})), *spec.every);
+    case Form::kAt: {
+      // Instants before start_date are no ticks at all: the first interval begins at start_date.
+      std::vector<Instant> instants;
+      std::copy_if(spec.at.begin(), spec.at.end(), std::back_inserter(instants),
+                   [&](Instant t) { return !parts.start || t >= *parts.start; });
+      return MakeListTicks(std::move(instants));
+    }
+    case Form::kOnce:
+      return MakeListTicks(parts.start ? std::vector{*parts.start} : std::vector<Instant>{});
+    case Form::kContinuous:
+      break;
+  }
+  return MakeListTicks({});  // @continuous follows the end of its own last run
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Timetable>> Timetable::Make(const ScheduleSpec& spec,
+                                                         std::string_view dag_id) {
+  Parts parts;
+  NM_ASSIGN_OR_RETURN(parts.form, FormOf(spec));
+  NM_RETURN_IF_ERROR(CheckLimits(spec));
+  auto zone = TimeZone::Find(spec.timezone);
+  if (!zone.ok()) return At("/timezone", std::move(zone).error());
+  parts.zone = *zone;
+  NM_RETURN_IF_ERROR(ResolveDates(spec, parts));
+  NM_ASSIGN_OR_RETURN(parts.ticks, MakeTicks(spec, parts));
+  NM_ASSIGN_OR_RETURN(Exclusions exclusions, ParseExclusions(spec, parts.zone));
+  if (!exclusions.empty()) {
+    parts.ticks = MakeExcludedTicks(std::move(parts.ticks), std::move(exclusions));
+  }
+  return std::shared_ptr<const Timetable>(
+      std::make_shared<TimetableImpl>(spec, dag_id, std::move(parts)));
+}
+
+}  // namespace nightmill
