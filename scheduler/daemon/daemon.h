@@ -1,7 +1,7 @@
-// The daemon's shell around the engine: owns the state directory (lock, database, worker socket), the
-// one writer thread with its event loop, the gateway to workers, and the worker processes it started.
-// Contains no scheduling decisions. See docs/architecture.md for one attempt's way through it.
-// Thread rule: Start and Run are called by the main thread; the mailbox by anybody.
+// The daemon's shell around the engine: owns the state directory (lock, database, worker socket),
+// the one writer thread with its event loop, the gateway to workers, and the worker processes it
+// started. Contains no scheduling decisions. See docs/architecture.md for one attempt's way through
+// it. Thread rule: Start and Run are called by the main thread; the mailbox by anybody.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,7 @@ struct DaemonOptions {
   int worker_slots = 0;  // 0: cores
   int parallelism = limits::kDefaultParallelism;
   int sensor_parallelism = limits::kDefaultSensorParallelism;
-  std::vector<std::pair<std::string, int>> pools;  // created at start if absent
+  std::vector<std::pair<std::string, int>> pools;             // created at start if absent
   std::vector<std::pair<std::string, std::string>> task_env;  // PATH HOME LANG TZ USER TMPDIR
   const OperatorCatalog* catalog = nullptr;
 };
@@ -47,8 +47,8 @@ class Daemon {
   virtual const OperatorCatalog& catalog() const = 0;
 
   // Runs the event loop until Mailbox::Stop or SIGTERM/SIGINT; `on_ready` is called once, on the
-  // loop, when work is being dispatched. Returns when everything is committed: no new dispatch, exit
-  // within a second; workers with attempts go on without us.
+  // loop, when work is being dispatched. Returns when everything is committed: no new dispatch,
+  // exit within a second; workers with attempts go on without us.
   virtual Status Run(std::function<void()> on_ready) = 0;
 };
 

@@ -31,7 +31,8 @@ class Mailbox {
   virtual ~Mailbox() = default;
 
   // Applies the request and returns its reply once everything is durable. kUnavailable when the
-  // mailbox is full, the daemon is leaving, or `timeout` passed (the request may still take effect).
+  // mailbox is full, the daemon is leaving, or `timeout` passed (the request may still take
+  // effect).
   virtual Result<command::ReplyBody> Call(Request request, Duration timeout) = 0;
 
   // Runs `look` on the scheduler thread between two steps and waits for it. `look` must not block.

@@ -201,6 +201,16 @@ std::vector<Engine::WorkerUse> Engine::Workers() const {
   return list;
 }
 
+bool Engine::MayPublish(AttemptId attempt, Epoch epoch, Incarnation incarnation) const {
+  const auto it = state_->attempts.find(attempt);
+  if (it == state_->attempts.end()) return false;
+  const TaskAttemptRow& row = it->second.row;
+  return row.epoch == epoch && row.incarnation == incarnation &&
+         (row.state == AttemptState::kDispatched || row.state == AttemptState::kRunning);
+}
+
+bool Engine::IsOpen(AttemptId attempt) const { return state_->attempts.contains(attempt); }
+
 std::size_t Engine::live_runs() const { return state_->runs.size(); }
 
 std::size_t Engine::open_attempts() const { return state_->attempts.size(); }

@@ -87,6 +87,10 @@ class Engine {
     int used = 0;
   };
   std::vector<WorkerUse> Workers() const;
+  // Whether this attempt may still publish: open, of this epoch and incarnation, not being killed.
+  bool MayPublish(AttemptId attempt, Epoch epoch, Incarnation incarnation) const;
+  // Whether the attempt is open (dispatched and its end not yet applied).
+  bool IsOpen(AttemptId attempt) const;
   std::size_t live_runs() const;
   std::size_t open_attempts() const;
 

@@ -1,0 +1,89 @@
+// The scheduler thread: drains the mailbox, applies one batch to the engine, commits, then performs
+// the commands (architecture.md 3). Group commit needs no timer: what arrives during one fsync is
+// the next batch. The only place that writes to the store. Thread rule: Mailbox methods from any
+// thread; everything else on the loop's own thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scheduler/daemon/mailbox.h"
+#include "scheduler/engine/engine.h"
+#include "store/store.h"
+
+namespace nightmill {
+
+class WorkerGateway;
+
+class EventLoop : public Mailbox {
+ public:
+  EventLoop(boost::asio::io_context& io, Engine& engine, Store& store);
+  ~EventLoop() override;
+
+  void Attach(WorkerGateway& gateway) { gateway_ = &gateway; }
+  // From the gateway: mail of a worker; results are acked after their commit.
+  void Post(const std::string& worker, Event event);
+  // From the loop's thread: an event of our own.
+  void Post(Event event) { Post({}, std::move(event)); }
+  void OnStop(std::function<void(bool cancel)> on_stop) { on_stop_ = std::move(on_stop); }
+  // Applies what is waiting now; called once at the end so that nothing posted is left uncommitted.
+  void Pump();
+  // From here on Call, Look and Write are refused.
+  void Close();
+
+  Result<command::ReplyBody> Call(Request request, Duration timeout) override;
+  Status Look(std::function<void(const Engine&, Instant now)> look, Duration timeout) override;
+  Status Write(std::vector<StoreRow> rows, Duration timeout) override;
+  void Stop(bool cancel) override;
+
+ private:
+  struct Mail {
+    std::string worker;
+    Event event;
+  };
+  struct Pending {
+    std::promise<Result<command::ReplyBody>> promise;
+    std::function<std::vector<StoreRow>(const Result<command::ReplyBody>&)> rows;
+  };
+  struct Batch {
+    std::vector<Event> events;
+    std::vector<StoreRow> rows;
+    std::vector<std::shared_ptr<std::promise<Status>>> writers;
+    std::vector<std::pair<std::string, AttemptId>> acks;
+  };
+
+  void Wake();
+  Batch TakeBatch();
+  void Enrich(Event& event, Instant now);
+  void Perform(Step& step, Batch& batch, std::map<RequestId, Pending>& replies);
+  void Execute(Command& command, std::map<RequestId, Pending>& replies);
+  void CommitOrDie(const Step& step, const Batch& batch);
+  void SleepUntil(std::optional<Instant> wake_at);
+
+  boost::asio::io_context& io_;
+  Engine& engine_;
+  Store& store_;
+  WorkerGateway* gateway_ = nullptr;
+  boost::asio::steady_timer timer_;
+  std::function<void(bool)> on_stop_;
+
+  std::mutex mutex_;  // guards the members below
+  std::deque<Mail> mail_;
+  std::map<RequestId, Pending> pending_;
+  std::vector<StoreRow> extra_rows_;
+  std::vector<std::shared_ptr<std::promise<Status>>> writers_;
+  RequestId last_request_;
+  bool woken_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace nightmill

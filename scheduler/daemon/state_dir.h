@@ -1,0 +1,40 @@
+// The state directory: created private, owned by exactly one daemon at a time through a lock that a
+// dying process gives back by itself. Thread rule: main thread, before anything else starts.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+
+namespace nightmill {
+
+// A file descriptor that closes itself.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.Release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  ~UniqueFd();
+  int get() const { return fd_; }
+  int Release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+// Creates the directory and its subfolders (0700). kForbidden if others may enter it or somebody
+// else owns it; kInvalid if it cannot be created.
+Status PrepareStateDir(const std::string& path);
+// flock on <path>/lock. kConflict, naming the holder's pid, if another daemon has it.
+Result<UniqueFd> LockStateDir(const std::string& path);
+// True if a living process holds the lock on this file; false also if the file does not exist.
+bool IsLocked(const std::string& file);
+// mkdir -p with mode 0700.
+Status MakeDirs(const std::string& path);
+
+}  // namespace nightmill
