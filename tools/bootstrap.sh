@@ -1,6 +1,7 @@
 #!/bin/sh
 # bootstrap.sh build|test|bench: installs what is missing for that purpose, and nothing else.
-#   - packages of cmake/packages.txt, by apt-get: as root, or by sudo, else it prints the line, exit 2;
+#   - packages of cmake/packages.txt, by apt-get: as root or by sudo, else it prints the line and
+#     ends with exit code 2;
 #   - Arrow C++: of the system if >= 21, else the pinned pyarrow wheel in build/venv (it carries the
 #     headers and libraries of the official release; cmake/arrow.cmake links them by full path);
 #   - for test: other engines as oracles in build/venv; for bench: rivals in build/venv-bench.
@@ -43,7 +44,7 @@ missing_packages() {
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then
-    echo "packages   no dpkg here: install what cmake/packages.txt names by hand; CMake will tell" >&2
+    echo "packages   no dpkg here: install by hand what cmake/packages.txt names" >&2
     return
   fi
   missing=$(missing_packages)

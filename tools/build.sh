@@ -1,6 +1,6 @@
 #!/bin/sh
-# build.sh PRESET [-DNAME=VALUE ...] [-- TARGET ...]: configures build/PRESET and builds the targets.
-# Uses the wheel's Arrow of build/venv where bootstrap.sh put it.
+# build.sh PRESET [-DNAME=VALUE ...] [-- TARGET ...]: configures and builds these targets in
+# build/PRESET, with the Arrow that bootstrap.sh put into build/venv if the system has none.
 set -eu
 cd "$(dirname "$0")/.."
 preset=$1

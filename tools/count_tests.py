@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """count_tests.py FOLDER...: sums up test results and ends with the line `N passed, N failed`.
 
-A folder holds ctest.xml (JUnit, one entry per test program) and, for each GoogleTest program that ended,
-PROGRAM.json. Counted are GoogleTest cases; any other test program counts as one case. A program that
-failed without a failed case (a crash, a timeout, a sanitizer's report at exit) is one failed case more,
-and so is a folder without results. Exit code 1 if anything failed.
+A folder holds ctest.xml (JUnit, one entry per test program) and, for each GoogleTest program that
+ended, PROGRAM.json. Counted are GoogleTest cases; any other test program counts as one case. A
+program that failed without a failed case (a crash, a timeout, a sanitizer's report at exit) is one
+failed case more, and so is a folder without results. Exit code 1 if anything failed.
 """
 import json
 import pathlib

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tools/requirements/<set>.txt from the pins below: every package with the hashes of its wheels.
+"""Writes tools/requirements/<set>.txt from the pins below: packages and their hashes.
 
-Run by hand when a pin changes: tools/pin_requirements.py PYTHON_WITH_PIP. The registry is asked by pip
-itself, once per interpreter and machine; nothing is installed.
+Run by hand when a pin changes: tools/pin_requirements.py PYTHON_WITH_PIP. The registry is asked by
+pip itself, once per interpreter and machine; nothing is installed.
 """
 import json
 import pathlib
@@ -48,7 +48,7 @@ def main():
             for platforms in PLATFORMS[:1] if name in X86_ONLY else PLATFORMS:
                 for key, hashes in resolve(python, pins, version, platforms).items():
                     locked.setdefault(key, set()).update(hashes)
-        lines = [f"# Written by tools/{pathlib.Path(__file__).name}; install with --require-hashes."]
+        lines = ["# Written by tools/pin_requirements.py; install with --require-hashes."]
         for (package, version), hashes in sorted(locked.items()):
             marks = "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes))
             lines.append(f"{package}=={version}{marks}")

@@ -1,7 +1,8 @@
 #!/bin/sh
 # run_tests.sh [release|dev|tsan ...]: installs what is missing, builds and runs the tests of these
-# presets (default: release with everything, then dev: core, engine, store and protocol under ASan and
-# UBSan). The last line is "N passed, N failed"; the exit code is 1 if anything failed or did not build.
+# presets (default: release with everything, then dev: core, engine, store and protocol under ASan
+# and UBSan). The last line is "N passed, N failed"; the exit code is 1 if anything failed or did
+# not build.
 set -u
 cd "$(dirname "$0")/.."
 presets=${*:-release dev}
@@ -37,8 +38,8 @@ for preset in $presets; do
   fi
   echo "test       $preset"
   # Each GoogleTest program writes its cases there; count_tests.py sums them up.
-  GTEST_OUTPUT="json:$PWD/$out/" ctest --preset "$preset" -j 2 --no-tests=error $(labels "$preset") \
-    --output-junit "$PWD/$out/ctest.xml" --timeout 600 || status=1
+  GTEST_OUTPUT="json:$PWD/$out/" ctest --preset "$preset" -j 2 --no-tests=error --timeout 600 \
+    --output-junit "$PWD/$out/ctest.xml" $(labels "$preset") || status=1
 done
 python3 tools/count_tests.py $results || status=1
 exit $status
