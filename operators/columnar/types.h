@@ -94,8 +94,9 @@ inline bool BitIsSet(const std::uint64_t* bits, std::size_t i) {
   return bits == nullptr || ((bits[i >> 6] >> (i & 63)) & 1) != 0;
 }
 
-// What is known of a column, or of a part of it. min and max follow the order of compute.md 2.8
-// (NaN is greatest, -0.0 = 0.0, bytes) and are null if there is no value or they are not known.
+// What is known of a column, or of a part of it. min and max order text as bytes, leave NaN out (as
+// Parquet does) and are null if there is no value or they are not known. `nulls` is -1 where a
+// footer does not tell.
 struct ColumnStats {
   std::int64_t rows = 0;
   std::int64_t nulls = 0;
