@@ -2,10 +2,10 @@
 // read-only connection, so that readers never wait for the writer nor the writer for them.
 //
 // Thread rule: one instance is used by one thread at a time; open one per API thread. Each call is
-// one snapshot: it sees all of a commit or nothing of it. A call that finds nothing returns an empty
-// optional or list, never kNotFound.
-// Errors: kUnavailable after the deadline or while the file is locked by a stranger; kInternal for
-// I/O errors and for a row that fails its checksum or holds an unknown word.
+// one snapshot: it sees all of a commit or nothing of it. A call that finds nothing returns an
+// empty optional or list, never kNotFound. Errors: kUnavailable after the deadline or while the
+// file is locked by a stranger; kInternal for I/O errors and for a row that fails its checksum or
+// holds an unknown word.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,8 @@
 namespace nightmill {
 
 class Connection;
+class Statement;
+class Transaction;
 
 // Time since any fixed point, never going back. The store reads no clock: the daemon passes one.
 using MonotonicNow = std::function<Duration()>;
@@ -102,6 +104,9 @@ class Queries {
  private:
   struct Deadline;
   Queries(std::unique_ptr<Deadline> deadline, std::unique_ptr<Connection> db);
+  // Both start the clock of one call: Ask for a single statement, Begin for a snapshot of several.
+  Statement Ask(std::string_view sql);
+  Result<Transaction> Begin();
 
   std::unique_ptr<Deadline> deadline_;  // before db_: its handler is called until db_ is closed
   std::unique_ptr<Connection> db_;

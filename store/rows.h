@@ -1,6 +1,6 @@
 // Rows that the API adds to a commit beside the engine's changes (core/model/change.h): who did it,
-// what was answered, who may ask. They are written in the transaction of the effect, so an answer is
-// never remembered without its deed nor a deed done without its audit row.
+// what was answered, who may ask. They are written in the transaction of the effect, so an answer
+// is never remembered without its deed nor a deed done without its audit row.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,7 @@ struct IdempotencyRow {  // key: (principal, key)
 };
 
 // An API token; only its hash is known here. Writing an existing id replaces the row (revocation).
-struct TokenRow {  // key: id; unique hash
+struct TokenRow {    // key: id; unique hash
   std::string id;    // public name of the token, "cli", "ci-7"
   std::string hash;  // SHA-256 hex of the secret text
   std::string role;  // viewer, operator, author, admin

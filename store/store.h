@@ -84,8 +84,8 @@ class Store {
  private:
   // State that must not move with the Store: SQLite holds a pointer to it.
   struct Wal {
-    int pages = 0;
-    int next_checkpoint = 0;
+    int pages = 0;            // length after the last commit
+    int checkpointed_at = 0;  // length at the last checkpoint
   };
   // Highest ids written, as in table meta; deleting rows never gives an id back.
   struct Marks {
@@ -93,14 +93,13 @@ class Store {
     std::int64_t attempt = 0;
     std::int64_t backfill = 0;
 
+    void Raise(const Change& change);
     bool operator==(const Marks&) const = default;
   };
 
   Store(std::unique_ptr<Wal> wal, std::unique_ptr<Connection> db);
   Status Start();
   Status CheckForeignWrites();
-  Status Write(std::span<const Change> changes, Marks& marks);
-  Status WriteAudit(const AuditRow& row);
 
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Connection> db_;

@@ -1,5 +1,6 @@
 // What the read side (store/queries.h) is asked and answers besides the rows of core/model/change.h
-// and store/rows.h: filters with their orders, and rows joined with what a reader needs beside them.
+// and store/rows.h: filters with their orders, and rows joined with what a reader needs beside
+// them.
 #pragma once
 
 #include <array>
@@ -29,20 +30,20 @@ struct Listing {
 // Both ends included; a missing end is open. A row without the instant is outside any range with
 // an end.
 struct InstantRange {
-  std::optional<Instant> from;
-  std::optional<Instant> to;
+  std::optional<Instant> from = {};
+  std::optional<Instant> to = {};
 };
 
 enum class DagOrder : std::uint8_t { kDagId, kAcceptedAt };
 
 struct DagFilter {
-  std::optional<bool> paused;
-  bool deleted = false;                   // true: the deleted ones instead
-  std::optional<std::string> id_pattern;  // SQL LIKE
-  bool with_source = false;               // fill DagView::newest.source
+  std::optional<bool> paused = {};
+  bool deleted = false;                        // true: the deleted ones instead
+  std::optional<std::string> id_pattern = {};  // SQL LIKE
+  bool with_source = false;                    // fill DagView::newest.source
   DagOrder order = DagOrder::kDagId;
   bool descending = false;
-  Page page;
+  Page page = {};
 };
 
 struct DagView {
@@ -53,22 +54,31 @@ struct DagView {
 // Orders of run lists; equal keys are ordered by run id in the same direction. Absent instants come
 // first ascending, last descending.
 enum class RunOrder : std::uint8_t {
-  kRun, kDagId, kRunId, kState, kType, kLogicalDate, kRunAfter, kQueuedAt, kStartedAt, kEndedAt,
+  kRun,
+  kDagId,
+  kRunId,
+  kState,
+  kType,
+  kLogicalDate,
+  kRunAfter,
+  kQueuedAt,
+  kStartedAt,
+  kEndedAt,
 };
 
 struct RunFilter {
-  std::optional<std::string> dag_id;
-  std::optional<std::string> run_id_pattern;  // SQL LIKE
-  std::vector<RunState> states;               // empty: any
-  std::vector<RunType> types;                 // empty: any
-  BackfillId backfill;                        // 0: any
-  InstantRange logical_date;
-  InstantRange run_after;
-  InstantRange started_at;
-  InstantRange ended_at;
+  std::optional<std::string> dag_id = {};
+  std::optional<std::string> run_id_pattern = {};  // SQL LIKE
+  std::vector<RunState> states = {};               // empty: any
+  std::vector<RunType> types = {};                 // empty: any
+  BackfillId backfill = {};                        // 0: any
+  InstantRange logical_date = {};
+  InstantRange run_after = {};
+  InstantRange started_at = {};
+  InstantRange ended_at = {};
   RunOrder order = RunOrder::kRun;
   bool descending = true;
-  Page page;
+  Page page = {};
 };
 
 // By state, index = static_cast<int>(state).
@@ -84,16 +94,16 @@ struct DagRunCounts {
 enum class TaskOrder : std::uint8_t { kTask, kState, kQueuedAt, kStartedAt, kEndedAt };
 
 struct TaskFilter {
-  std::optional<RunKey> run;           // absent: all runs
-  std::optional<std::string> dag_id;
-  std::optional<std::string> task_id;
-  std::optional<int> map_index;
-  std::vector<TaskState> states;       // empty: any
-  InstantRange started_at;
-  InstantRange ended_at;
+  std::optional<RunKey> run = {};  // absent: all runs
+  std::optional<std::string> dag_id = {};
+  std::optional<std::string> task_id = {};
+  std::optional<int> map_index = {};
+  std::vector<TaskState> states = {};  // empty: any
+  InstantRange started_at = {};
+  InstantRange ended_at = {};
   TaskOrder order = TaskOrder::kTask;
   bool descending = false;
-  Page page;
+  Page page = {};
 };
 
 struct TaskView {
@@ -117,10 +127,10 @@ struct LiveTaskCount {
 };
 
 struct BackfillFilter {
-  std::optional<std::string> dag_id;
-  std::vector<BackfillState> states;  // empty: any
-  bool descending = true;             // by id
-  Page page;
+  std::optional<std::string> dag_id = {};
+  std::vector<BackfillState> states = {};  // empty: any
+  bool descending = true;                  // by id
+  Page page = {};
 };
 
 // Slots of a backfill grouped by what became of them.
@@ -131,10 +141,10 @@ struct BackfillSlotCount {
 };
 
 struct EventFilter {
-  std::optional<std::string> dag_id;
-  std::optional<RunKey> run;
-  std::optional<std::string> task_id;
-  std::optional<std::string> kind;
+  std::optional<std::string> dag_id = {};
+  std::optional<RunKey> run = {};
+  std::optional<std::string> task_id = {};
+  std::optional<std::string> kind = {};
 };
 
 }  // namespace nightmill

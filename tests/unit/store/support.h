@@ -1,0 +1,213 @@
+// What the tests of the store share: a folder of their own, rows with every field set, and equality
+// of rows over every field (a field added to a row stops these from compiling).
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/model/change.h"
+#include "store/queries.h"
+#include "store/rows.h"
+#include "store/store.h"
+
+namespace nightmill {
+
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "nm_store_XXXXXX").string();
+    CHECK(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  ~TempFolder() { std::filesystem::remove_all(path_); }
+  std::string File(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+#define ASSERT_OK(expression)                                 \
+  do {                                                        \
+    const auto& nm_result = (expression);                     \
+    ASSERT_TRUE(nm_result.ok()) << nm_result.error().message; \
+  } while (false)
+
+// Fails the test instead of the process, so that the message is seen.
+template <class T>
+T ValueOf(Result<T> result) {
+  if (!result.ok()) {
+    ADD_FAILURE() << result.error().message;
+    return T{};
+  }
+  return std::move(result).value();
+}
+
+inline Store OpenStore(const std::string& path, Durability durability = Durability::kProcess) {
+  Result<Store> store = Store::Open(path, {durability});
+  CHECK_MSG(store.ok(), store.ok() ? "" : store.error().message);
+  return std::move(store).value();
+}
+
+inline Queries OpenQueries(const std::string& path) {
+  Result<Queries> queries = Queries::Open(path, [] { return Duration{0}; });
+  CHECK_MSG(queries.ok(), queries.ok() ? "" : queries.error().message);
+  return std::move(queries).value();
+}
+
+inline Instant At(std::int64_t micros) { return InstantFromMicros(micros); }
+
+inline auto Tie(const DagRow& r) {
+  const auto& [a, b, c, d, e, f, g, h] = r;
+  return std::tie(a, b, c, d, e, f, g, h);
+}
+inline auto Tie(const DagVersionRow& r) {
+  const auto& [a, b, c, d, e] = r;
+  return std::tie(a, b, c, d, e);
+}
+inline auto Tie(const DagRunRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, s, t, u, v] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, s, t, u, v);
+}
+inline auto Tie(const TaskInstanceRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, s, t, u, v, w, x, y] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, s, t, u, v, w, x, y);
+}
+inline auto Tie(const TaskAttemptRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, usage, q] = r;
+  const auto& [cpu, rss, in, out] = usage;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, cpu, rss, in, out, q);
+}
+inline auto Tie(const AttemptTargetRow& r) {
+  const auto& [a, b] = r;
+  return std::tie(a, b);
+}
+inline auto Tie(const PoolRow& r) {
+  const auto& [a, b, c, d] = r;
+  return std::tie(a, b, c, d);
+}
+inline auto Tie(const BackfillRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
+}
+inline auto Tie(const BackfillSlotRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i);
+}
+inline auto Tie(const SlotRow& r) {
+  const auto& [a, b, c, d] = r;
+  return std::tie(a, b, c, d);
+}
+inline auto Tie(const EventRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i);
+}
+inline auto Tie(const AuditRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k);
+}
+inline auto Tie(const IdempotencyRow& r) {
+  const auto& [a, b, c, d, e, f, g, h] = r;
+  return std::tie(a, b, c, d, e, f, g, h);
+}
+inline auto Tie(const TokenRow& r) {
+  const auto& [a, b, c, d, e, f] = r;
+  return std::tie(a, b, c, d, e, f);
+}
+
+template <class R>
+bool Same(const R& a, const R& b) {
+  return Tie(a) == Tie(b);
+}
+
+inline DagRow FullDag(const std::string& id) {
+  return {id, 3, true, false, At(11), At(12), At(13), "/dags/" + id + ".json"};
+}
+
+inline DagVersionRow FullVersion(const std::string& id, int version) {
+  return {id, version, std::string(64, 'a'), "{\"dag_id\": \"" + id + "\"}", At(21)};
+}
+
+// No two fields of one type hold the same value.
+inline DagRunRow FullRun(std::int64_t run, const std::string& dag_id, RunState state) {
+  return {RunKey(run),
+          dag_id,
+          "manual__" + std::to_string(run),
+          RunType::kAssetTriggered,
+          Lane::kBackfill,
+          state,
+          RunReason::kRunTimeout,
+          true,
+          At(1'000'000 * run),
+          DataInterval{At(101), At(102)},
+          At(103),
+          At(104),
+          At(105),
+          At(-106),
+          7,
+          R"({"a": "ü"})",
+          std::string("note\0with nul", 13),
+          "rest_api",
+          BackfillId(9),
+          10,
+          11};
+}
+
+inline TaskInstanceRow FullTask(std::int64_t run, const std::string& task_id, int map_index,
+                                TaskState state) {
+  return {RunKey(run), task_id,
+          map_index,   state,
+          1,           2,
+          3,           4,
+          5,           AttemptId(6),
+          "when",      "{\"kind\": \"exit\"}",
+          "[1]",       "{\"x\": 2}",
+          "out/1",     "[\"b\"]",
+          At(201),     At(202),
+          At(203),     At(204),
+          At(205),     At(206),
+          At(207),     8};
+}
+
+inline TaskAttemptRow FullAttempt(std::int64_t attempt, std::int64_t run, AttemptState state) {
+  return {AttemptId(attempt),
+          RunKey(run),
+          2,
+          state,
+          Epoch(4),
+          "local-1",
+          0xFEDC'BA98'7654'3210,
+          "failed",
+          "{\"kind\": \"oom\"}",
+          "cancel",
+          "{\"argv\": []}",
+          "{\"rows\": 1}",
+          "logs/a/1.log",
+          At(301),
+          At(302),
+          At(303),
+          {1.5, 1 << 30, 77, 88},
+          2};
+}
+
+inline BackfillRow FullBackfill(std::int64_t id, const std::string& dag_id, BackfillState state) {
+  return {BackfillId(id), dag_id,       state,   At(401), At(402), ReprocessBehavior::kCompleted, 5,
+          true,           "{\"p\": 1}", At(403), At(404), "failed"};
+}
+
+inline BackfillSlotRow FullBackfillSlot(std::int64_t id, int seq) {
+  return {BackfillId(id), seq,       At(501), {At(502), At(503)}, "rerun", "why",
+          "done",         RunKey(6), "failed"};
+}
+
+inline EventRow FullEvent(std::int64_t id) {
+  return {EventId(id), At(600 + id), "task.state", "d", RunKey(3), "t",
+          4,           AttemptId(5), "{\"to\":1}"};
+}
+
+}  // namespace nightmill
