@@ -1,0 +1,57 @@
+// Every handler of the API, one line each; routes.cc names them. A handler parses its request,
+// calls one function or query, and renders JSON. Errors become problem+json in one place.
+#pragma once
+
+#include "api/routes.h"
+
+namespace nightmill {
+
+// handlers/monitor.cc
+Result<HttpResponse> GetHealth(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetMonitorHealth(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetVersion(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetOperators(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetWorkers(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetEventLogs(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostShutdown(ApiContext&, const HttpRequest&);
+
+// handlers/dags.cc
+Result<HttpResponse> GetDags(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDag(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDagTasks(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PatchDag(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostValidate(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PutDagSource(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDagSource(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDagNext(ApiContext&, const HttpRequest&);
+
+// handlers/runs.cc
+Result<HttpResponse> GetDagRuns(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostDagRun(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDagRun(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostCancelRun(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetRunExplain(ApiContext&, const HttpRequest&);
+
+// handlers/tasks.cc
+Result<HttpResponse> GetTaskInstances(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetTaskInstance(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetTries(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetLogs(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetTaskExplain(ApiContext&, const HttpRequest&);
+
+// handlers/backfills.cc
+Result<HttpResponse> GetBackfills(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostBackfill(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostBackfillDryRun(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetBackfill(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetBackfillSlots(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PutBackfillPause(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PutBackfillUnpause(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PutBackfillCancel(ApiContext&, const HttpRequest&);
+
+// handlers/pools.cc
+Result<HttpResponse> GetPools(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostPool(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PatchPool(ApiContext&, const HttpRequest&);
+
+}  // namespace nightmill

@@ -1,0 +1,184 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "api/handlers/handlers.h"
+#include "api/handlers/support.h"
+#include "api/json_view.h"
+#include "scheduler/engine/engine.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+struct OrderRow {
+  std::string_view word;
+  RunOrder order;
+};
+constexpr OrderRow kOrders[] = {
+    {"id", RunOrder::kRun},
+    {"dag_id", RunOrder::kDagId},
+    {"run_id", RunOrder::kRunId},
+    {"dag_run_id", RunOrder::kRunId},
+    {"state", RunOrder::kState},
+    {"run_type", RunOrder::kType},
+    {"logical_date", RunOrder::kLogicalDate},
+    {"run_after", RunOrder::kRunAfter},
+    {"queued_at", RunOrder::kQueuedAt},
+    {"start_date", RunOrder::kStartedAt},
+    {"end_date", RunOrder::kEndedAt},
+};
+
+Status ReadOrder(const HttpRequest& request, RunFilter& filter) {
+  const std::optional<std::string> text = request.Query("order_by");
+  if (!text) return Ok();
+  filter.descending = text->starts_with('-');
+  const std::string_view word = std::string_view(*text).substr(filter.descending ? 1 : 0);
+  for (const OrderRow& row : kOrders) {
+    if (row.word != word) continue;
+    filter.order = row.order;
+    return Ok();
+  }
+  return Invalid(fmt::format("cannot order runs by \"{}\"", word));
+}
+
+Result<RunFilter> ReadFilter(const HttpRequest& request) {
+  RunFilter filter;
+  NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
+  NM_RETURN_IF_ERROR(ReadOrder(request, filter));
+  if (request.Param("dag_id") != "~") filter.dag_id = request.Param("dag_id");
+  for (const std::string& word : request.QueryAll("state")) {
+    const std::optional<RunState> state = ParseRunState(word);
+    if (!state)
+      return Invalid(fmt::format("\"{}\" is no run state", word),
+                     "states are queued, running, success, failed");
+    filter.states.push_back(*state);
+  }
+  for (const std::string& word : request.QueryAll("run_type")) {
+    const std::optional<RunType> type = ParseRunType(word);
+    if (!type) return Invalid(fmt::format("\"{}\" is no run type", word));
+    filter.types.push_back(*type);
+  }
+  filter.run_id_pattern = request.Query("run_id_pattern");
+  NM_ASSIGN_OR_RETURN(filter.logical_date.from, InstantQuery(request, "logical_date_gte"));
+  NM_ASSIGN_OR_RETURN(filter.logical_date.to, InstantQuery(request, "logical_date_lte"));
+  NM_ASSIGN_OR_RETURN(filter.run_after.from, InstantQuery(request, "run_after_gte"));
+  NM_ASSIGN_OR_RETURN(filter.run_after.to, InstantQuery(request, "run_after_lte"));
+  NM_ASSIGN_OR_RETURN(filter.started_at.from, InstantQuery(request, "start_date_gte"));
+  NM_ASSIGN_OR_RETURN(filter.started_at.to, InstantQuery(request, "start_date_lte"));
+  NM_ASSIGN_OR_RETURN(filter.ended_at.from, InstantQuery(request, "end_date_gte"));
+  NM_ASSIGN_OR_RETURN(filter.ended_at.to, InstantQuery(request, "end_date_lte"));
+  return filter;
+}
+
+// [A-Za-z0-9_.~:+-], and none of the prefixes that the scheduler gives itself.
+Status CheckRunId(const std::string& run_id) {
+  const bool charset = run_id.find_first_not_of(
+                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                           "_.~:+-") == std::string::npos;
+  if (run_id.empty() || run_id.size() > limits::kMaxRunIdLength || !charset ||
+      run_id.find("..") != std::string::npos || run_id.starts_with('~')) {
+    return Invalid(
+        fmt::format("\"{}\" is no run id", run_id),
+        fmt::format("use 1 to {} of A-Z a-z 0-9 _ . ~ : + -, no \"..\"", limits::kMaxRunIdLength));
+  }
+  for (const std::string_view prefix : {"scheduled__", "backfill__", "asset_triggered__"}) {
+    if (run_id.starts_with(prefix)) {
+      return Invalid(fmt::format("run ids that begin with {} are made by the scheduler", prefix));
+    }
+  }
+  return Ok();
+}
+
+Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const json body,
+                      ObjectBody(request, {"dag_run_id", "logical_date", "data_interval_start",
+                                           "data_interval_end", "run_after", "conf", "note",
+                                           "partition_key", "unpause", "triggered_by"}));
+  event::TriggerRun event;
+  event.dag_id = request.Param("dag_id");
+  NM_ASSIGN_OR_RETURN(event.run_id, StringMember(body, "dag_run_id"));
+  if (event.run_id) NM_RETURN_IF_ERROR(CheckRunId(*event.run_id));
+  NM_ASSIGN_OR_RETURN(event.logical_date, InstantMember(body, "logical_date"));
+  event.null_logical_date = body.contains("logical_date") && body["logical_date"].is_null();
+  NM_ASSIGN_OR_RETURN(const std::optional<Instant> start,
+                      InstantMember(body, "data_interval_start"));
+  NM_ASSIGN_OR_RETURN(const std::optional<Instant> end, InstantMember(body, "data_interval_end"));
+  if (start.has_value() != end.has_value()) {
+    return Invalid("data_interval_start and data_interval_end come together");
+  }
+  if (start) {
+    if (*start > *end) return Invalid("data_interval_start is after data_interval_end");
+    event.interval = DataInterval{*start, *end};
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<std::string> note, StringMember(body, "note"));
+  event.note = note.value_or("");
+  if (const auto conf = body.find("conf"); conf != body.end() && !conf->is_null()) {
+    if (!conf->is_object()) return Invalid("conf must be a JSON object");
+    event.conf = conf->dump();
+    if (event.conf.size() > limits::kMaxConfBytes) {
+      return Invalid(fmt::format("conf has {} bytes, the limit is {}", event.conf.size(),
+                                 limits::kMaxConfBytes));
+    }
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<bool> unpause, BoolMember(body, "unpause"));
+  event.unpause = unpause.value_or(false);
+  return event;
+}
+
+}  // namespace
+
+Result<HttpResponse> GetDagRuns(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const RunFilter filter, ReadFilter(request));
+  if (filter.dag_id) NM_RETURN_IF_ERROR(RequireDag(context, *filter.dag_id));
+  NM_ASSIGN_OR_RETURN(const Listing<DagRunRow> runs, context.queries.Runs(filter));
+  json list = json::array();
+  for (const DagRunRow& run : runs.rows) list.push_back(ToJson(run));
+  return JsonResponse({{"dag_runs", std::move(list)}, {"total_entries", runs.total}});
+}
+
+Result<HttpResponse> PostDagRun(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const event::TriggerRun event, ReadTrigger(request));
+  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
+                      CallWithAudit(context, request, event, "run.trigger", event.dag_id));
+  return JsonResponse(ToJson(std::get<DagRunRow>(reply)));
+}
+
+Result<HttpResponse> GetDagRun(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  return JsonResponse(ToJson(run));
+}
+
+Result<HttpResponse> PostCancelRun(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  event::CancelRun event;
+  event.dag_id = run.dag_id;
+  event.run_id = run.run_id;
+  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
+                      CallWithAudit(context, request, event, "run.cancel",
+                                    fmt::format("{}/{}", run.dag_id, run.run_id)));
+  return JsonResponse(ToJson(std::get<DagRunRow>(reply)));
+}
+
+Result<HttpResponse> GetRunExplain(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  Result<RunExplanation> explained = NotFound("not asked");
+  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant now) {
+    explained = engine.ExplainRun(run.dag_id, run.run_id, now);
+  }));
+  json reasons = json::array();
+  if (explained.ok()) {
+    for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));
+  } else {
+    reasons.push_back(ToJson(Reason{"finished", std::string(ToString(run.state)), {}}));
+  }
+  return JsonResponse({{"dag_run_id", run.run_id},
+                       {"state", ToString(run.state)},
+                       {"reasons", std::move(reasons)}});
+}
+
+}  // namespace nightmill

@@ -1,0 +1,203 @@
+#include "api/handlers/support.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "core/dagfile/dag_json.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+// Parsing a stored source takes about a millisecond; lists would repeat it per row.
+class DagCache {
+ public:
+  std::shared_ptr<const Dag> Find(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto it = entries_.find(key);
+    return it == entries_.end() ? nullptr : it->second;
+  }
+  void Put(const std::string& key, std::shared_ptr<const Dag> dag) {
+    const std::lock_guard lock(mutex_);
+    if (entries_.size() >= kMax) entries_.clear();
+    entries_[key] = std::move(dag);
+  }
+
+ private:
+  static constexpr std::size_t kMax = 256;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Dag>> entries_;
+};
+
+DagCache& Cache() {
+  static DagCache cache;
+  return cache;
+}
+
+Result<int> IntOf(std::string_view name, const std::string& text, int low, int high) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    return Invalid(fmt::format("{}={} is not a whole number from {} to {}", name, text, low, high));
+  }
+  return value;
+}
+
+template <class T>
+Result<std::optional<T>> TypedMember(const json& body, std::string_view name, bool fits,
+                                     std::string_view type) {
+  const auto it = body.find(name);
+  if (it == body.end() || it->is_null()) return std::optional<T>{};
+  if (!fits) {
+    Error error = Invalid(fmt::format("{} must be {}", name, type));
+    error.pointer = fmt::format("/{}", name);
+    return error;
+  }
+  return std::optional<T>{it->get<T>()};
+}
+
+const json& MemberOf(const json& body, std::string_view name) {
+  static const json null;
+  const auto it = body.find(name);
+  return it == body.end() ? null : *it;
+}
+
+}  // namespace
+
+Result<Page> PageOf(const HttpRequest& request) {
+  Page page;
+  if (const auto limit = request.Query("limit")) {
+    NM_ASSIGN_OR_RETURN(page.limit, IntOf("limit", *limit, 0, limits::kMaxPageLimit));
+  }
+  if (const auto offset = request.Query("offset")) {
+    NM_ASSIGN_OR_RETURN(page.offset, IntOf("offset", *offset, 0, 1'000'000'000));
+  }
+  return page;
+}
+
+Result<std::optional<Instant>> InstantQuery(const HttpRequest& request, std::string_view name) {
+  const std::optional<std::string> text = request.Query(name);
+  if (!text) return std::optional<Instant>{};
+  NM_ASSIGN_OR_RETURN(const Instant t, ParseInstant(*text));
+  return std::optional<Instant>{t};
+}
+
+Result<std::optional<bool>> BoolQuery(const HttpRequest& request, std::string_view name) {
+  const std::optional<std::string> text = request.Query(name);
+  if (!text) return std::optional<bool>{};
+  if (*text == "true" || *text == "True" || *text == "1") return std::optional<bool>{true};
+  if (*text == "false" || *text == "False" || *text == "0") return std::optional<bool>{false};
+  return Invalid(fmt::format("{}={} is neither true nor false", name, *text));
+}
+
+Result<json> ObjectBody(const HttpRequest& request, std::initializer_list<std::string_view> known) {
+  if (request.body.empty()) return json(json::object());
+  NM_ASSIGN_OR_RETURN(const std::string strict, ParseStrictJson(request.body, false));
+  json body = json::parse(strict);
+  if (!body.is_object()) return Invalid("the body must be a JSON object");
+  for (const auto& [name, value] : body.items()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    Error error = Invalid(fmt::format("unknown member \"{}\"", name),
+                          fmt::format("known are: {}", fmt::join(known, ", ")));
+    error.pointer = "/" + name;
+    return error;
+  }
+  return body;
+}
+
+Result<std::optional<std::string>> StringMember(const json& body, std::string_view name) {
+  return TypedMember<std::string>(body, name, MemberOf(body, name).is_string(), "a string");
+}
+
+Result<std::optional<bool>> BoolMember(const json& body, std::string_view name) {
+  return TypedMember<bool>(body, name, MemberOf(body, name).is_boolean(), "true or false");
+}
+
+Result<std::optional<int>> IntMember(const json& body, std::string_view name) {
+  return TypedMember<int>(body, name, MemberOf(body, name).is_number_integer(), "a whole number");
+}
+
+Result<std::optional<Instant>> InstantMember(const json& body, std::string_view name) {
+  NM_ASSIGN_OR_RETURN(const std::optional<std::string> text, StringMember(body, name));
+  if (!text) return std::optional<Instant>{};
+  Result<Instant> t = ParseInstant(*text);
+  if (t.ok()) return std::optional<Instant>{*t};
+  Error error = std::move(t).error();
+  error.pointer = fmt::format("/{}", name);
+  return error;
+}
+
+Result<DagView> RequireDag(ApiContext& context, std::string_view dag_id) {
+  NM_ASSIGN_OR_RETURN(std::optional<DagView> dag, context.queries.FindDag(dag_id));
+  if (dag && !dag->dag.deleted) return *std::move(dag);
+  return NotFound(fmt::format("no DAG \"{}\"", dag_id), "nightmill dag list shows the DAGs");
+}
+
+Result<DagRunRow> RequireRun(ApiContext& context, std::string_view dag_id,
+                             std::string_view run_id) {
+  std::optional<DagRunRow> run;
+  if (run_id == "~latest") {
+    NM_ASSIGN_OR_RETURN(run, context.queries.NewestRun(dag_id));
+  } else {
+    NM_ASSIGN_OR_RETURN(run, context.queries.FindRun(dag_id, run_id));
+  }
+  if (run) return *std::move(run);
+  return NotFound(fmt::format("no run \"{}\" of DAG \"{}\"", run_id, dag_id),
+                  fmt::format("nightmill run list {} shows its runs", dag_id));
+}
+
+Result<TaskView> RequireTask(ApiContext& context, const DagRunRow& run, std::string_view task_id,
+                             int map_index) {
+  NM_ASSIGN_OR_RETURN(std::optional<TaskView> task,
+                      context.queries.FindTask(run.run, task_id, map_index));
+  if (task) return *std::move(task);
+  const std::string index = map_index < 0 ? "" : fmt::format("[{}]", map_index);
+  return NotFound(fmt::format("no task instance \"{}{}\" in run {}", task_id, index, run.run_id),
+                  "nightmill task list shows the task instances of a run");
+}
+
+std::shared_ptr<const Dag> ParsedDag(ApiContext& context, std::string_view dag_id, int version) {
+  const std::string key = fmt::format("{}@{}", dag_id, version);
+  if (std::shared_ptr<const Dag> dag = Cache().Find(key)) return dag;
+  const Result<std::optional<DagVersionRow>> row = context.queries.FindVersion(dag_id, version);
+  if (!row.ok() || !row->has_value()) return nullptr;
+  DagFileOptions options;
+  options.file = key;
+  DagFileResult loaded = LoadDag((*row)->source, context.catalog, options);
+  if (!loaded.ok()) return nullptr;
+  Cache().Put(key, loaded.dag);
+  return loaded.dag;
+}
+
+HttpResponse JsonResponse(const json& body, int status) {
+  HttpResponse response;
+  response.status = status;
+  response.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  return response;
+}
+
+Result<command::ReplyBody> CallWithAudit(ApiContext& context, const HttpRequest& request,
+                                         Event event, std::string action, std::string target) {
+  AuditRow audit;
+  audit.at = context.now();
+  audit.principal = request.principal;
+  audit.source = "127.0.0.1";
+  audit.action = std::move(action);
+  audit.target = std::move(target);
+  Request call;
+  call.event = std::move(event);
+  call.rows = [audit](const Result<command::ReplyBody>& reply) {
+    AuditRow row = audit;
+    row.result = reply.ok() ? "ok" : std::string(ToString(reply.error().code));
+    return std::vector<StoreRow>{row};
+  };
+  return context.mailbox.Call(std::move(call), kCallTimeout);
+}
+
+}  // namespace nightmill

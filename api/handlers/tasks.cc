@@ -1,0 +1,195 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers/handlers.h"
+#include "api/handlers/support.h"
+#include "api/json_view.h"
+#include "scheduler/engine/engine.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+// One answer carries at most this much of a log; the continuation token asks for the rest.
+constexpr std::int64_t kLogChunk = 1 << 20;
+
+Result<int> MapIndexOf(const HttpRequest& request) {
+  std::optional<std::string> text = request.Query("map_index");
+  if (const auto it = request.params.find("map_index"); it != request.params.end()) {
+    text = it->second;
+  }
+  if (!text) return -1;
+  int index = -1;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), index);
+  if (error != std::errc{} || end != text->data() + text->size() || index < -1) {
+    return Invalid(fmt::format("map_index {} is not a whole number from -1", *text));
+  }
+  return index;
+}
+
+const Task* TaskOf(const Dag* dag, std::string_view task_id) {
+  const int index = dag == nullptr ? -1 : dag->Find(task_id);
+  return index < 0 ? nullptr : &dag->tasks[static_cast<std::size_t>(index)];
+}
+
+struct Located {
+  DagRunRow run;
+  TaskView view;
+};
+Result<Located> Locate(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const int map_index, MapIndexOf(request));
+  NM_ASSIGN_OR_RETURN(DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  NM_ASSIGN_OR_RETURN(TaskView view,
+                      RequireTask(context, run, request.Param("task_id"), map_index));
+  return Located{std::move(run), std::move(view)};
+}
+
+Result<int> TryOf(const HttpRequest& request, const TaskView& view) {
+  const std::string& text = request.Param("try_number");
+  if (text == "latest") return view.task.try_number;
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number < 0) {
+    return Invalid(fmt::format("try number {} is not a whole number", text));
+  }
+  return number;
+}
+
+struct LogChunk {
+  std::string text;
+  std::int64_t next = 0;
+  bool more = false;
+};
+
+// Logs are files named by numeric row id, never by request text.
+LogChunk ReadLog(const std::string& path, std::int64_t offset) {
+  LogChunk chunk;
+  chunk.next = offset;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return chunk;
+  const std::int64_t size = file.tellg();
+  if (offset >= size) return chunk;
+  const std::int64_t n = std::min(size - offset, kLogChunk);
+  chunk.text.resize(static_cast<std::size_t>(n));
+  file.seekg(offset);
+  file.read(chunk.text.data(), n);
+  chunk.text.resize(static_cast<std::size_t>(file.gcount()));
+  chunk.next = offset + file.gcount();
+  chunk.more = chunk.next < size;
+  return chunk;
+}
+
+json LinesOf(const std::string& text) {
+  json lines = json::array();
+  std::size_t from = 0;
+  while (from < text.size()) {
+    const std::size_t end = std::min(text.find('\n', from), text.size());
+    lines.push_back({{"event", text.substr(from, end - from)}, {"timestamp", nullptr}});
+    from = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<HttpResponse> GetTaskInstances(ApiContext& context, const HttpRequest& request) {
+  TaskFilter filter;
+  NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  filter.run = run.run;
+  filter.task_id = request.Query("task_id");
+  for (const std::string& word : request.QueryAll("state")) {
+    const std::optional<TaskState> state = ParseTaskState(word);
+    if (!state) return Invalid(fmt::format("\"{}\" is no task state", word));
+    filter.states.push_back(*state);
+  }
+  NM_ASSIGN_OR_RETURN(const Listing<TaskView> tasks, context.queries.Tasks(filter));
+  const auto dag = ParsedDag(context, run.dag_id, run.version);
+  json list = json::array();
+  for (const TaskView& view : tasks.rows) {
+    list.push_back(ToJson(view, TaskOf(dag.get(), view.task.task_id)));
+  }
+  return JsonResponse({{"task_instances", std::move(list)}, {"total_entries", tasks.total}});
+}
+
+Result<HttpResponse> GetTaskInstance(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  const auto dag = ParsedDag(context, at.run.dag_id, at.run.version);
+  return JsonResponse(ToJson(at.view, TaskOf(dag.get(), at.view.task.task_id)));
+}
+
+Result<HttpResponse> GetTries(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  const TaskInstanceRow& row = at.view.task;
+  NM_ASSIGN_OR_RETURN(const std::vector<TaskAttemptRow> attempts,
+                      context.queries.Attempts({row.run, row.task_id, row.map_index}));
+  const auto dag = ParsedDag(context, at.run.dag_id, at.run.version);
+  json list = json::array();
+  for (const TaskAttemptRow& attempt : attempts) {
+    list.push_back(TryToJson(at.view, attempt, TaskOf(dag.get(), row.task_id)));
+  }
+  const std::size_t total = list.size();
+  return JsonResponse({{"task_instances", std::move(list)}, {"total_entries", total}});
+}
+
+Result<HttpResponse> GetLogs(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  NM_ASSIGN_OR_RETURN(const int number, TryOf(request, at.view));
+  const TaskInstanceRow& row = at.view.task;
+  NM_ASSIGN_OR_RETURN(const std::optional<TaskAttemptRow> attempt,
+                      context.queries.FindTry({row.run, row.task_id, row.map_index}, number));
+  if (!attempt) {
+    return NotFound(fmt::format("task {} has no try {} with a log", row.task_id, number),
+                    "sensors, branches and tasks that never started have no log");
+  }
+  std::int64_t offset = 0;
+  if (const auto token = request.Query("token")) {
+    const auto [end, error] = std::from_chars(token->data(), token->data() + token->size(), offset);
+    if (error != std::errc{} || end != token->data() + token->size() || offset < 0) {
+      return Invalid("token is not one of ours");
+    }
+  }
+  const LogChunk chunk =
+      ReadLog(fmt::format("{}/{}", context.state_dir, attempt->log_path), offset);
+  const bool open = attempt->state != AttemptState::kEnded;
+  const bool goes_on = chunk.more || open;
+  return JsonResponse(
+      {{"content", LinesOf(chunk.text)},
+       {"continuation_token", goes_on ? json(std::to_string(chunk.next)) : json(nullptr)},
+       {"attempt_id", attempt->attempt.value},
+       {"open", open}});
+}
+
+Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  const TaskInstanceRow& row = at.view.task;
+  Result<TaskExplanation> explained = NotFound("not asked");
+  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant now) {
+    explained = engine.ExplainTask(at.run.dag_id, at.run.run_id, row.task_id, row.map_index, now);
+  }));
+  json reasons = json::array();
+  json would_start = nullptr;
+  if (explained.ok()) {
+    for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));
+    would_start = JsonOf(explained->would_start_at);
+  } else {
+    const std::string why = row.skip_reason.empty() ? "" : ": " + row.skip_reason;
+    reasons.push_back(
+        ToJson(Reason{"finished", fmt::format("{}{}", ToString(row.state), why), std::nullopt}));
+  }
+  return JsonResponse(
+      {{"task_id", row.task_id},
+       {"map_index", row.map_index},
+       {"state", row.state == TaskState::kNone ? json(nullptr) : json(ToString(row.state))},
+       {"reasons", std::move(reasons)},
+       {"would_start_at", std::move(would_start)}});
+}
+
+}  // namespace nightmill

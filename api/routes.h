@@ -1,0 +1,57 @@
+// All routes as one table: method, path template, role, body cap, handler. A row without a role
+// does not compile; deny is the default, since what is not in the table is 404. The test of every
+// route by every identity is generated from this table.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api/http.h"
+#include "core/base/result.h"
+#include "core/model/operator_catalog.h"
+#include "scheduler/daemon/mailbox.h"
+#include "store/queries.h"
+
+namespace nightmill {
+
+// Ascending: each role may do what the ones before it may.
+enum class Role : std::uint8_t { kPublic, kViewer, kOperator, kAuthor, kAdmin };
+std::string_view ToString(Role role);
+std::optional<Role> ParseRole(std::string_view word);
+
+// What handlers may use. One per API thread.
+struct ApiContext {
+  Mailbox& mailbox;
+  Queries& queries;
+  const OperatorCatalog& catalog;
+  std::string state_dir;   // base of log paths
+  std::string durability;  // "full" or "process"
+  std::string version;     // of this release
+  bool paused_upon_creation = true;
+  std::function<Instant()> now;
+};
+
+using Handler = Result<HttpResponse> (*)(ApiContext&, const HttpRequest&);
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  // "/api/v2/dags/{dag_id}"
+  Role role;
+  std::size_t body_cap;  // 0: a body is refused
+  Handler handler;
+};
+
+std::span<const Route> Routes();
+
+struct RouteMatch {
+  const Route* route = nullptr;  // null: no such path
+  bool path_known = false;       // the path exists with another method: 405
+  std::map<std::string, std::string, std::less<>> params;
+};
+RouteMatch MatchRoute(std::string_view method, const std::vector<std::string>& segments);
+
+}  // namespace nightmill
