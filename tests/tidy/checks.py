@@ -126,7 +126,12 @@ def function_spans(path, text):
 def check_functions(tree):
     for path, text in tree.files.items():
         data = cpp_text.raw_string_lines(text) if path.endswith((".h", ".cc")) else set()
-        for first, last in function_spans(path, text):
+        try:
+            spans = function_spans(path, text)
+        except SyntaxError as error:
+            yield Violation(path, error.lineno or 1, "python syntax", str(error.msg))
+            continue
+        for first, last in spans:
             lines = sum(1 for line in range(first, last + 1) if line not in data)
             if lines > rules.FUNCTION_LINES:
                 yield Violation(path, first, "function size",
@@ -184,7 +189,7 @@ def check_dead_files(tree):
         if path.startswith(("tools/", "bench/")) and path.endswith((".py", ".sh", ".c")):
             name = path.rpartition("/")[2]
             stem = name.rpartition(".")[0]
-            word = re.compile(rf"\b{re.escape(name)}|import {re.escape(stem)}\b")
+            word = re.compile(rf"\b{re.escape(name)}|import {stem}\b|\"{stem}\"")
             if not any(word.search(text) for other, text in everything.items() if other != path):
                 yield Violation(path, 1, "dead file", "nothing names it")
 

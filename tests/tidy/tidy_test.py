@@ -69,6 +69,7 @@ PLANTED = (
     ("function size", "store/rows.cc", body(71)),
     ("function size", "store/rows.cc", "class A {\n " + body(80) + "};\n"),
     ("function size", "tools/x.py", "def f():\n" + lines(71, "    f()\n")),
+    ("python syntax", "tools/x.py", "def f(:\n"),
     ("columns", "store/rows.cc", "// " + "x" * 98 + "\n"),
     ("leftover", "store/rows.cc", "// TO" "DO: later\n"),
     ("machine path", "store/rows.cc", 'const char* d = "/wo' 'rk/data";\n'),

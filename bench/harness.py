@@ -1,0 +1,225 @@
+"""What every part of the bench needs: a daemon in a fresh folder, its REST API, medians, rows."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NIGHTMILL = ROOT / "build/release/nightmill"
+WORK = ROOT / "build/bench"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Row:
+    """One line of the table: a measured value beside its target and beside others of this run."""
+
+    def __init__(self, name, value, unit, target=None, at_most=True, others=(), note=""):
+        self.name, self.value, self.unit, self.note = name, value, unit, note
+        self.target, self.at_most = target, at_most
+        self.others = list(others)
+
+    def verdict(self):
+        if self.target is None or self.value is None:
+            return ""
+        good = self.value <= self.target if self.at_most else self.value >= self.target
+        return "ok" if good else "MISS"
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def spread(values):
+    return f"{min(values):.3g}..{max(values):.3g}"
+
+
+def wall(command, **options):
+    """Seconds that a command takes; raises if it fails."""
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                   **options)
+    return time.perf_counter() - started
+
+
+def wait_until(condition, what, seconds=60.0, step=0.001):
+    """The first true answer of condition; the bench has no event to wait for outside the daemon."""
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(step)
+    raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+
+
+@contextlib.contextmanager
+def fresh_folder():
+    WORK.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(dir=WORK)
+    try:
+        yield pathlib.Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Client:
+    """The REST API over one connection that stays open."""
+
+    def __init__(self, url, token):
+        place = urllib.parse.urlsplit(url)
+        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
+        self.headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+    def call(self, method, path, body=None):
+        headers = dict(self.headers)
+        data = None
+        if body is not None:
+            data = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        self.connection.request(method, "/api/v2" + path, data, headers)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return json.loads(text) if text else None
+
+    def trigger(self, dag_id):
+        return self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
+
+    def wait(self, dag_id, run_id):
+        """Blocks until the run has ended; the daemon answers at that moment. Its state."""
+        run = urllib.parse.quote(run_id, safe="")
+        self.call("GET", f"/dags/{dag_id}/dagRuns/{run}/wait?interval=1")
+        return self.call("GET", f"/dags/{dag_id}/dagRuns/{run}")["state"]
+
+    def tasks(self, dag_id, run_id, limit=1000):
+        run = urllib.parse.quote(run_id, safe="")
+        path = f"/dags/{dag_id}/dagRuns/{run}/taskInstances?limit={limit}"
+        return self.call("GET", path)["task_instances"]
+
+
+class Daemon:
+    """`nightmill server` on a state folder; it and its workers end with the `with` block."""
+
+    def __init__(self, folder, slots=2):
+        self.folder = folder
+        self.state = folder / "state"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        config = folder / "nightmill.json"
+        config.write_text(json.dumps({
+            "listen": f"127.0.0.1:{port}", "durability": "full", "worker": {"slots": slots}}))
+        # Only the way to this state: a context or token of the user must not be taken.
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder),
+                            "NIGHTMILL_CONFIG": str(config), "NIGHTMILL_STATE_DIR": str(self.state)}
+        self.process = None
+        self.client = None
+
+    def start(self):
+        server = self.state / "server.json"
+        server.unlink(missing_ok=True)
+        with open(self.folder / "server.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [NIGHTMILL, "server", "--dev", "--state-dir", self.state],
+                env=self.environment, stdout=log, stderr=log)
+        self.client = wait_until(self._connect, "the daemon")
+        return self
+
+    def _connect(self):
+        if self.process.poll() is not None:
+            raise RuntimeError("the daemon ended: " + (self.folder / "server.log").read_text())
+        try:
+            place = json.loads((self.state / "server.json").read_text())
+            token = pathlib.Path(place["token_file"])
+            client = Client(place["url"], (self.state / token).read_text().strip())
+            client.call("GET", "/version")
+            return client
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+
+    def stop(self):
+        if self.process is None:
+            return
+        children = descendants(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        # Workers outlive a daemon on purpose; the bench is done with its own.
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def cli(self, *arguments):
+        return subprocess.run([NIGHTMILL, *arguments], env=self.environment, check=True,
+                              capture_output=True, text=True).stdout
+
+    def apply(self, *dags):
+        folder = self.folder / "dags"
+        folder.mkdir(exist_ok=True)
+        paths = []
+        for dag in dags:
+            path = folder / f"{dag['dag_id']}.json"
+            path.write_text(json.dumps(dag))
+            paths.append(path)
+        self.cli("dag", "apply", *paths)
+
+    def run(self, dag_id):
+        """Triggers a run and waits; (seconds as the client saw them, its run id)."""
+        started = time.perf_counter()
+        run_id = self.client.trigger(dag_id)
+        state = self.client.wait(dag_id, run_id)
+        seconds = time.perf_counter() - started
+        if state != "success":
+            raise RuntimeError(f"run {run_id} of {dag_id} is {state}")
+        return seconds, run_id
+
+
+def process_table():
+    """{pid: (parent, ticks of CPU with those of ended children)} of all processes."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                text = pathlib.Path(f"/proc/{name}/stat").read_text()
+                fields = text[text.rindex(")") + 2:].split()
+                table[int(name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    return table
+
+
+def descendants(root, table=None):
+    table = table or process_table()
+    found, left = [], [root]
+    while left:
+        parent = left.pop()
+        children = [pid for pid, row in table.items() if row[0] == parent]
+        found += children
+        left += children
+    return found
+
+
+def pss_mb(pid):
+    """Proportional set size: a page shared by n processes counts 1/n. MB = 10^6 bytes."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
