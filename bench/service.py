@@ -26,7 +26,7 @@ def help_time(runs):
 
 
 def start_to_first_run(runs):
-    """From the start of the process to the end of a run of one process task that it was asked for."""
+    """From the start of the process to the end of a run of one process task."""
     times = []
     with harness.fresh_folder() as folder:
         daemon = harness.Daemon(folder)
