@@ -139,6 +139,10 @@ class RuleParser {
   std::string_view rest_;
 };
 
+std::int64_t Jan1(int year) {
+  return sys_days{std::chrono::year{year} / 1 / 1}.time_since_epoch().count() * kDay;
+}
+
 int YearOf(std::int64_t at_s) {
   const sys_days day = std::chrono::floor<std::chrono::days>(
       std::chrono::sys_seconds{std::chrono::seconds{at_s}});
@@ -164,12 +168,13 @@ Status ExtendByPosixRule(std::string_view text, ZoneTable& table) {
   }
   std::stable_sort(added.begin(), added.end(),
                    [](const auto& a, const auto& b) { return a.at_s < b.at_s; });
+  const std::int64_t end = Jan1(kLastTabulatedYear + 1);
   std::int32_t offset =
       table.changes.empty() ? table.first_offset_s : table.changes.back().offset_s;
   for (std::size_t i = 0; i < added.size(); ++i) {
     // Of two changes at one instant (daylight saving all year round) only the last has an effect.
     if (i + 1 < added.size() && added[i + 1].at_s == added[i].at_s) continue;
-    if (added[i].at_s <= last || added[i].offset_s == offset) continue;
+    if (added[i].at_s <= last || added[i].at_s >= end || added[i].offset_s == offset) continue;
     offset = added[i].offset_s;
     table.changes.push_back(added[i]);
   }

@@ -1,0 +1,11 @@
+// Answers schedule lines on standard input, one per line, as `nightmill schedule next --jsonl` does.
+#include <iostream>
+#include <string>
+
+#include "core/schedule/cron.h"
+
+int main() {
+  std::string line;
+  while (std::getline(std::cin, line)) std::cout << nightmill::AnswerScheduleLine(line) << '\n';
+  return 0;
+}
