@@ -194,7 +194,9 @@ Error Connection::ErrorOf(int code) const {
   // The handle's text belongs to its last failed call; it is of use only if that is this one.
   const bool current = sqlite3_extended_errcode(db_) == code;
   const char* text = current ? sqlite3_errmsg(db_) : sqlite3_errstr(code);
-  return {CodeOf(code), std::string("database: ") + text + " (code " + std::to_string(code) + ")"};
+  const bool damaged = (code & 0xff) == SQLITE_CORRUPT;
+  return {CodeOf(code), std::string("database: ") + text + " (code " + std::to_string(code) + ")",
+          damaged ? "the file is damaged: restore a backup" : ""};
 }
 
 Result<Transaction> Transaction::Begin(Connection& db, Mode mode) {

@@ -111,6 +111,17 @@ TEST_F(SqliteTest, AnInterruptEndsAStatementAndOnlyIt) {
   EXPECT_EQ(Count(), 0);
 }
 
+TEST_F(SqliteTest, AFullDiskIsNoSpaceAndLeavesTheFileUsable) {
+  ASSERT_OK(db_->Prepare(kInsert).Bind(1, "a", 1.0).Run());
+  ASSERT_OK(db_->Execute("PRAGMA max_page_count = 8"));
+  const std::string big(100'000, 'x');
+  const Status full = db_->Prepare(kInsert).Bind(2, big, 1.0).Run();
+  ASSERT_FALSE(full.ok());
+  EXPECT_EQ(full.error().code, ErrorCode::kNoSpace);
+  ASSERT_OK(db_->Prepare(kInsert).Bind(3, "c", 1.0).Run());
+  EXPECT_EQ(Count(), 2);
+}
+
 TEST_F(SqliteTest, AFileThatIsNotThereIsNotMade) {
   const auto missing = Connection::Open(folder_.File("none.db"), Connection::Mode::kReadWrite);
   EXPECT_FALSE(missing.ok());
