@@ -57,9 +57,13 @@ Result<bool> RenderCondition(std::string_view text, const TemplateContext& conte
 // Static facts of one template, for validation: no context needed.
 struct TemplateFacts {
   bool has_expressions = false;
-  bool raw = false;                    // an expression not ended by `| q`, other than engine dates/ids
+  // An expression not ended by `| q` that holds more than the engine's dates and ids, numbers and
+  // texts written in the template itself.
+  bool raw = false;
   std::string raw_name;                // the first such name
-  std::set<std::string> roots;         // first names used: "params", "outputs", "ds"
+  // First names used: "params", "outputs", "ds"; "secret" for secret('x'), which only the whole value
+  // of an `env` entry may be.
+  std::set<std::string> roots;
   std::set<std::string> outputs;       // tasks named by outputs.<task>
   std::set<std::string> params;        // params.<x>
   std::vector<std::string> warnings;   // old names with their replacement
@@ -67,7 +71,7 @@ struct TemplateFacts {
 // Parses without rendering. Errors are kInvalid: syntax, unknown root name, filter, macro, method;
 // with a hint (did you mean) where one is near.
 Result<TemplateFacts> InspectTemplate(std::string_view text);
-// False fast for strings without "{{" and "{#".
+// False fast for strings without "{{", "{#" and "{%" (blocks are an error, not text).
 bool IsTemplate(std::string_view text);
 
 }  // namespace nightmill
