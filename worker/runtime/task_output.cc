@@ -1,0 +1,135 @@
+#include "worker/runtime/task_output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "worker/protocol/json_fields.h"
+#include "worker/runtime/unique_fd.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+Result<std::string> JsonOutput(std::string_view text) {
+  const std::string_view value = Trimmed(text);
+  if (value.empty()) return std::string("null");
+  if (!wire::DepthWithin(value, limits::kMaxJsonDepth)) {
+    return Invalid(fmt::format("NIGHTMILL_OUTPUT nests deeper than {}", limits::kMaxJsonDepth));
+  }
+  // The text itself is kept: parsing and writing again would change large numbers.
+  try {
+    [[maybe_unused]] const json parsed = json::parse(value);
+  } catch (const json::exception& error) {
+    return Invalid(fmt::format("NIGHTMILL_OUTPUT is not JSON: {}", error.what()),
+                   "write JSON, or set \"output\" to lines, text or none");
+  }
+  return std::string(value);
+}
+
+json Lines(std::string_view text) {
+  json lines = json::array();
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<std::string> OutputToJson(std::string_view text, OutputMode mode) {
+  switch (mode) {
+    case OutputMode::kJson:
+      return JsonOutput(text);
+    case OutputMode::kLines:
+      return wire::DumpRepaired(Lines(text));
+    case OutputMode::kText:
+      // As $(command) in a shell: line ends at the end of the text are not part of it.
+      while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+      return wire::DumpRepaired(json(text));
+    case OutputMode::kNone:
+      break;
+  }
+  return std::string("null");
+}
+
+TaskOutput::TaskOutput(std::string directory) : directory_(std::move(directory)) {
+  if (!directory_.empty()) file_ = directory_ + ".out";
+}
+
+Status TaskOutput::Prepare() const {
+  if (directory_.empty() || ::mkdir(directory_.c_str(), 0700) == 0) return Ok();
+  std::error_code error;
+  if (errno == ENOENT) {
+    std::filesystem::create_directories(std::filesystem::path(directory_).parent_path(), error);
+  } else if (errno == EEXIST) {
+    Discard();
+  }
+  if (::mkdir(directory_.c_str(), 0700) == 0) return Ok();
+  return Unavailable(fmt::format("cannot create {}: {}", directory_, strerror(errno)));
+}
+
+Result<std::string> TaskOutput::Take(OutputMode mode) const {
+  if (file_.empty()) return std::string("null");
+  const UniqueFd fd(::open(file_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return std::string("null");
+    return Invalid(fmt::format("cannot read NIGHTMILL_OUTPUT: {}", strerror(errno)));
+  }
+  ::unlink(file_.c_str());
+  if (mode == OutputMode::kNone) return std::string("null");
+  std::string text;
+  char block[16384];
+  while (text.size() <= limits::kMaxOutputBytes) {
+    const ssize_t n = ::read(fd.get(), block, sizeof block);
+    if (n < 0) return Invalid(fmt::format("cannot read NIGHTMILL_OUTPUT: {}", strerror(errno)));
+    if (n == 0) break;
+    text.append(block, static_cast<std::size_t>(n));
+  }
+  if (text.size() > limits::kMaxOutputBytes) {
+    return Invalid(fmt::format("NIGHTMILL_OUTPUT exceeds {} bytes", limits::kMaxOutputBytes),
+                   "write large data to NIGHTMILL_OUTPUT_DIR");
+  }
+  return OutputToJson(text, mode);
+}
+
+std::string TaskOutput::KeepArtifact() const {
+  if (directory_.empty() || ::rmdir(directory_.c_str()) == 0 || errno == ENOENT) return {};
+  return directory_;
+}
+
+bool TaskOutput::DiscardEmpty() const {
+  if (directory_.empty()) return true;
+  ::unlink(file_.c_str());
+  return ::rmdir(directory_.c_str()) == 0 || errno == ENOENT;
+}
+
+void TaskOutput::Discard() const {
+  if (DiscardEmpty()) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+}  // namespace nightmill
