@@ -1,9 +1,9 @@
 #include "core/base/time.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <optional>
-
-#include <fmt/format.h>
 
 namespace nightmill {
 namespace {
@@ -104,8 +104,8 @@ std::optional<microseconds> TakeTimeOfDay(Scanner& in) {
   if (!minute || *minute > 59 || !in.Take(":")) return std::nullopt;
   const std::optional<int> second = in.TakeFixed(2);
   if (!second || *second > 59) return std::nullopt;
-  microseconds time = std::chrono::hours{*hour} + std::chrono::minutes{*minute} +
-                      std::chrono::seconds{*second};
+  microseconds time =
+      std::chrono::hours{*hour} + std::chrono::minutes{*minute} + std::chrono::seconds{*second};
   if (in.Take(".")) {
     bool lossless = true;
     const std::optional<int> micros = in.TakeFraction(6, &lossless);
@@ -131,10 +131,10 @@ std::string FormatCivil(Instant t, std::string_view suffix) {
   const sys_days day = std::chrono::floor<days>(t);
   const year_month_day date{day};
   const std::chrono::hh_mm_ss time{t - day};
-  std::string text = fmt::format(
-      "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      time.hours().count(), time.minutes().count(), time.seconds().count());
+  std::string text =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  time.hours().count(), time.minutes().count(), time.seconds().count());
   if (time.subseconds().count() != 0) text += fmt::format(".{:06}", time.subseconds().count());
   return text.append(suffix);
 }

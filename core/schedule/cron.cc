@@ -1,8 +1,8 @@
 #include "core/schedule/cron.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "core/base/limits.h"
 #include "core/schedule/cron_fields.h"

@@ -1,11 +1,11 @@
 #include "core/schedule/cron_fields.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <span>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/base/limits.h"
 
@@ -21,8 +21,8 @@ constexpr std::int64_t kEndDay =
     sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 1}.time_since_epoch().count();
 constexpr std::size_t kMaxTextBytes = 1000;
 
-constexpr std::array<std::string_view, 12> kMonthNames = {
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
+constexpr std::array<std::string_view, 12> kMonthNames = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
+                                                          "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 constexpr std::array<std::string_view, 7> kWeekdayNames = {"SUN", "MON", "TUE", "WED",
                                                            "THU", "FRI", "SAT"};
 
@@ -54,7 +54,7 @@ constexpr std::array<FieldSpec, kFieldCount> kFields = {{{"minute", 0, 59, {}},
 // What one field says; the members after `bits` are used by the two day fields only.
 struct FieldSet {
   std::uint64_t bits = 0;
-  bool star = false;  // begins with "*", or is "?"
+  bool star = false;                          // begins with "*", or is "?"
   std::uint32_t nearest_weekday = 0;          // bit d: "15W"
   bool last_day = false;                      // "L"
   bool last_weekday = false;                  // "LW"
@@ -166,9 +166,9 @@ class FieldParser {
       return Ok();
     }
     if (slash != std::string_view::npos) {
-      return Bad(item, "a range that wraps around cannot have a step",
-                 fmt::format("write two ranges: {}-{}/n and {}-{}/n", low, spec_.high, spec_.low,
-                             high));
+      return Bad(
+          item, "a range that wraps around cannot have a step",
+          fmt::format("write two ranges: {}-{}/n and {}-{}/n", low, spec_.high, spec_.low, high));
     }
     for (int value = low; value <= spec_.high; ++value) set.bits |= Bit(value);
     for (int value = spec_.low; value <= high; ++value) set.bits |= Bit(value);
@@ -259,21 +259,25 @@ std::uint64_t DaysOfMonth(const FieldSet& set, MonthShape month) {
   std::uint64_t days = set.bits;
   if (set.last_day) days |= Bit(month.length);
   if (set.last_weekday) days |= Bit(month.NearestWeekday(month.length));
-  for (int day = 1; day <= month.length; ++day) {
-    if ((set.nearest_weekday >> day & 1) != 0) days |= Bit(month.NearestWeekday(day));
+  for (std::uint32_t rest = set.nearest_weekday; rest != 0; rest &= rest - 1) {
+    const int day = std::countr_zero(rest);
+    if (day <= month.length) days |= Bit(month.NearestWeekday(day));
   }
   return days & (Bit(month.length + 1) - 2);
 }
 
 std::uint64_t DaysOfWeek(const FieldSet& set, MonthShape month) {
+  constexpr std::uint64_t kWeekly = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28;
+  const std::uint64_t in_month = Bit(month.length + 1) - 2;
   std::uint64_t days = 0;
-  for (int day = 1; day <= month.length; ++day) {
-    const int weekday = month.WeekdayOf(day);
-    const int nth = (day - 1) / 7 + 1;
-    const bool last = day + 7 > month.length;
-    if ((set.bits >> weekday & 1) != 0 || (last && (set.last_of_weekday >> weekday & 1) != 0) ||
-        (set.nth_weekday[static_cast<std::size_t>(weekday)] >> nth & 1) != 0) {
-      days |= Bit(day);
+  for (int weekday = 0; weekday < 7; ++weekday) {
+    const int first = 1 + (weekday - month.first_weekday + 7) % 7;
+    const std::uint64_t all = (kWeekly << first) & in_month;
+    if ((set.bits >> weekday & 1) != 0) days |= all;
+    if ((set.last_of_weekday >> weekday & 1) != 0) days |= std::bit_floor(all);
+    std::uint32_t nths = set.nth_weekday[static_cast<std::size_t>(weekday)];
+    for (; nths != 0; nths &= nths - 1) {
+      days |= all & Bit(first + 7 * (std::countr_zero(nths) - 1));
     }
   }
   return days;
@@ -431,8 +435,8 @@ std::optional<std::int64_t> CronExpr::Fields::PrevMinute(std::int64_t minute) co
        --year, month = 11) {
     const std::array<std::uint32_t, 12>& months = days[KindOf(year)];
     for (; month >= 0; --month, until = 31) {
-      const std::uint64_t mask = months[static_cast<std::size_t>(month)] &
-                                 (Bit(static_cast<int>(until)) - 1);
+      const std::uint64_t mask =
+          months[static_cast<std::size_t>(month)] & (Bit(static_cast<int>(until)) - 1);
       if (mask == 0) continue;
       const sys_days first{year / std::chrono::month{static_cast<unsigned>(month) + 1} / 1};
       return (first.time_since_epoch().count() + last_of(mask)) * kMinutesPerDay +

@@ -1,5 +1,5 @@
-// The five fields of a cron expression as sets, and the search over plain local minutes, which knows
-// no time zone. cron.cc adds the clock changes.
+// The five fields of a cron expression as sets, and the search over plain local minutes, which
+// knows no time zone. cron.cc adds the clock changes.
 #pragma once
 
 #include <array>

@@ -1,9 +1,9 @@
 // POSIX TZ strings, the footer of zone files: "EST5EDT,M3.2.0,M11.1.0", with the extension of
 // RFC 8536 3.3.1 (times of -167 to 167 hours).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "core/schedule/zone_file.h"
 
@@ -144,8 +144,8 @@ std::int64_t Jan1(int year) {
 }
 
 int YearOf(std::int64_t at_s) {
-  const sys_days day = std::chrono::floor<std::chrono::days>(
-      std::chrono::sys_seconds{std::chrono::seconds{at_s}});
+  const sys_days day =
+      std::chrono::floor<std::chrono::days>(std::chrono::sys_seconds{std::chrono::seconds{at_s}});
   return static_cast<int>(std::chrono::year_month_day{day}.year());
 }
 
@@ -160,10 +160,10 @@ Status ExtendByPosixRule(std::string_view text, ZoneTable& table) {
   std::vector<ZoneTable::Change> added;
   if (rule->has_daylight) {
     for (int year = YearOf(last) - 1; year <= kLastTabulatedYear + 1; ++year) {
-      added.push_back({rule->begin.In(year) - rule->standard_s,
-                       static_cast<std::int32_t>(rule->daylight_s)});
-      added.push_back({rule->end.In(year) - rule->daylight_s,
-                       static_cast<std::int32_t>(rule->standard_s)});
+      added.push_back(
+          {rule->begin.In(year) - rule->standard_s, static_cast<std::int32_t>(rule->daylight_s)});
+      added.push_back(
+          {rule->end.In(year) - rule->daylight_s, static_cast<std::int32_t>(rule->standard_s)});
     }
   }
   std::stable_sort(added.begin(), added.end(),

@@ -12,7 +12,7 @@ using nlohmann::ordered_json;
 constexpr std::size_t kMaxLineBytes = 64u << 10;
 constexpr int kMaxFirings = 10'000;
 constexpr std::string_view kForm =
-    R"(write {"expr": "0 6 * * *", "tz": "Europe/Madrid", "start": "2026-03-28T00:00:00Z", "n": 5})";
+    R"(write {"expr": "0 6 * * *", "tz": "Asia/Tokyo", "start": "2026-03-28T00:00:00Z", "n": 5})";
 
 struct Question {
   std::string expr;
@@ -29,9 +29,9 @@ Error BadMember(std::string_view name, std::string_view wanted) {
 Status ReadString(const json& line, const char* name, bool required, std::string* out) {
   const auto member = line.find(name);
   if (member == line.end()) {
-    return required ? Status(Invalid(std::string("\"") + name + "\" is missing",
-                                     std::string(kForm)))
-                    : Ok();
+    return required
+               ? Status(Invalid(std::string("\"") + name + "\" is missing", std::string(kForm)))
+               : Ok();
   }
   if (!member->is_string()) return BadMember(name, "a string");
   *out = member->get<std::string>();

@@ -37,8 +37,7 @@ SlotPlan DecideUndatedOnce(const Timetable& timetable, const SlotCursor& cursor)
   plan.last_tick = cursor.last_tick;
   if (cursor.last_tick) return plan;
   const Instant tick = cursor.first_accepted;
-  plan.decisions.push_back(
-      {{tick, tick, timetable.ManualInterval(std::nullopt, tick)}, true, {}});
+  plan.decisions.push_back({{tick, tick, timetable.ManualInterval(std::nullopt, tick)}, true, {}});
   plan.last_tick = tick;
   return plan;
 }
@@ -98,8 +97,7 @@ SlotPlan DecideSlots(const Timetable& timetable, const SlotCursor& cursor, Insta
   plan.last_tick = cursor.last_tick;
   std::size_t missed_count = 0;
   for (const Slot& slot : due.slots) {
-    const bool missed =
-        slot.run_after < enabled_at || now - slot.run_after > limits::kMisfireGrace;
+    const bool missed = slot.run_after < enabled_at || now - slot.run_after > limits::kMisfireGrace;
     if (!missed || AskedForAtOnce(timetable, cursor, slot)) {
       plan.decisions.push_back({slot, true, {}});
       continue;

@@ -13,8 +13,7 @@ using std::chrono::microseconds;
 
 constexpr microseconds kMicro{1};
 constexpr Instant kEpoch{};
-constexpr Instant kEnd{
-    std::chrono::sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 1}};
+constexpr Instant kEnd{std::chrono::sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 1}};
 
 class CronTicks final : public Ticks {
  public:
@@ -161,9 +160,8 @@ class ExcludedTicks final : public Ticks {
   }
 
   bool TickExcluded(Instant tick) const {
-    return std::any_of(exclusions_.crons.begin(), exclusions_.crons.end(), [&](const auto& cron) {
-      return cron.FiresAt(tick, *exclusions_.zone);
-    });
+    return std::any_of(exclusions_.crons.begin(), exclusions_.crons.end(),
+                       [&](const auto& cron) { return cron.FiresAt(tick, *exclusions_.zone); });
   }
 
   std::unique_ptr<const Ticks> inner_;

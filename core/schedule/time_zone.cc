@@ -1,5 +1,7 @@
 #include "core/schedule/time_zone.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <map>
@@ -7,8 +9,6 @@
 #include <numeric>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/schedule/zone_file.h"
 

@@ -1,7 +1,7 @@
-// IANA time zones from the system's zone files (TZif, RFC 8536), read whole: the listed changes and,
-// after the last of them, the POSIX footer. Libraries that stop at the listed ones are wrong from
-// 2038 on, with the "slim" files that zic writes by default even earlier. Immutable, shared, cached
-// by name; every function may be called from any thread.
+// IANA time zones from the system's zone files (TZif, RFC 8536), read whole: the listed changes
+// and, after the last of them, the POSIX footer. Libraries that stop at the listed ones are wrong
+// from 2038 on, with the "slim" files that zic writes by default even earlier. Immutable, shared,
+// cached by name; every function may be called from any thread.
 #pragma once
 
 #include <chrono>
@@ -37,15 +37,13 @@ class TimeZone {
 
   struct Mapping {
     enum class Kind { kUnique, kGap, kOverlap } kind = Kind::kUnique;
-    Instant first;   // kUnique: the instant; kOverlap: the earlier one; kGap: first instant after it
+    Instant first;  // kUnique: the instant; kOverlap: the earlier one; kGap: first instant after it
     Instant second;  // kOverlap: the later one; else = first
   };
   Mapping Map(LocalTime local) const;
 
   std::chrono::seconds OffsetAt(Instant t) const { return SegmentAt(t).offset; }
-  LocalTime ToLocal(Instant t) const {
-    return LocalTime{t.time_since_epoch() + OffsetAt(t)};
-  }
+  LocalTime ToLocal(Instant t) const { return LocalTime{t.time_since_epoch() + OffsetAt(t)}; }
   // First instant of a local day (days since 1970-01-01); for a day that the zone skipped, the
   // first one after it.
   Instant StartOfDay(std::int32_t day) const;

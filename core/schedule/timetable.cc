@@ -1,9 +1,9 @@
 #include "core/schedule/timetable.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "core/base/hash.h"
 #include "core/schedule/ticks.h"
@@ -181,10 +181,9 @@ class TimetableImpl final : public Timetable {
       span = std::min(span, std::chrono::floor<Duration>(*next - tick));
     }
     const std::string index = std::to_string(ticks().IndexAt(tick));
-    const std::uint64_t hash =
-        spec().jitter_per_tick
-            ? KeyedHash({"jitter/1", dag_id_, index, FormatInstant(tick)})
-            : KeyedHash({"jitter/1", dag_id_, index});
+    const std::uint64_t hash = spec().jitter_per_tick
+                                   ? KeyedHash({"jitter/1", dag_id_, index, FormatInstant(tick)})
+                                   : KeyedHash({"jitter/1", dag_id_, index});
     const std::uint64_t offset = Scale(hash, static_cast<std::uint64_t>(span.count()));
     return tick + Duration{static_cast<std::int64_t>(offset)};
   }
@@ -252,8 +251,7 @@ Status CheckLimits(const ScheduleSpec& spec) {
   }
   if (spec.interval == IntervalKind::kFixed &&
       (spec.fixed_interval <= Duration{0} || spec.fixed_interval > limits::kMaxEvery)) {
-    return OverLimit("/interval",
-                     FormatDuration(spec.fixed_interval) + " is no usable interval",
+    return OverLimit("/interval", FormatDuration(spec.fixed_interval) + " is no usable interval",
                      "more than 0s, up to " + FormatDuration(limits::kMaxEvery));
   }
   if (spec.catchup_limit < 0 || spec.catchup_limit > limits::kMaxCatchupLimit) {
@@ -281,8 +279,7 @@ Result<std::vector<ZonedCron>> ParseCrons(const ScheduleSpec& spec,
   return crons;
 }
 
-Result<Exclusions> ParseExclusions(const ScheduleSpec& spec,
-                                   std::shared_ptr<const TimeZone> zone) {
+Result<Exclusions> ParseExclusions(const ScheduleSpec& spec, std::shared_ptr<const TimeZone> zone) {
   Exclusions exclusions;
   exclusions.zone = std::move(zone);
   for (std::size_t i = 0; i < spec.exclude.size(); ++i) {
@@ -316,8 +313,8 @@ Status ResolveDates(const ScheduleSpec& spec, Parts& parts) {
     parts.end = *end;
   }
   if (parts.start && parts.end && *parts.end < *parts.start) {
-    return At("/end_date", Invalid(fmt::format("end_date {} is before start_date {}",
-                                               spec.end_date, spec.start_date),
+    return At("/end_date", Invalid(fmt::format("end_date {} is before start_date {}", spec.end_date,
+                                               spec.start_date),
                                    "swap the two dates"));
   }
   return Ok();

@@ -1,13 +1,13 @@
 #include "core/schedule/zone_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
-
-#include <fmt/format.h>
 
 namespace nightmill {
 namespace {
@@ -107,8 +107,8 @@ bool IsZoneName(std::string_view name) {
   if (name.empty() || name.size() > 100 || name.front() == '/' || name.back() == '/') return false;
   if (name.starts_with("posix/") || name.starts_with("right/")) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '/' || c == '_' || c == '-' || c == '+';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+           c == '_' || c == '-' || c == '+';
   });
 }
 

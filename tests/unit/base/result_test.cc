@@ -10,9 +10,9 @@ namespace nightmill {
 namespace {
 
 constexpr std::array<ErrorCode, 11> kAll = {
-    ErrorCode::kInvalid,     ErrorCode::kUnauthenticated,    ErrorCode::kForbidden,
-    ErrorCode::kNotFound,    ErrorCode::kConflict,           ErrorCode::kPreconditionFailed,
-    ErrorCode::kRateLimited, ErrorCode::kNotSupported,       ErrorCode::kUnavailable,
+    ErrorCode::kInvalid,     ErrorCode::kUnauthenticated, ErrorCode::kForbidden,
+    ErrorCode::kNotFound,    ErrorCode::kConflict,        ErrorCode::kPreconditionFailed,
+    ErrorCode::kRateLimited, ErrorCode::kNotSupported,    ErrorCode::kUnavailable,
     ErrorCode::kNoSpace,     ErrorCode::kInternal};
 
 TEST(ErrorCodeTest, WordsAreUniqueAndParseBack) {

@@ -39,13 +39,32 @@ TEST(InstantTest, ParsesTheSameInstantInManyForms) {
 }
 
 TEST(InstantTest, RefusesWhatIsNoInstant) {
-  for (const char* text :
-       {"", "2026", "2026-03", "2026-3-16", "2026-02-29", "2026-13-01", "2026-00-10", "2026-01-00",
-        "0000-01-01", "26-03-16", "2026-03-16T", "2026-03-16T06:00Z", "2026-03-16T06:00:00",
-        "2026-03-16T24:00:00Z", "2026-03-16T06:60:00Z", "2026-03-16T06:00:60Z",
-        "2026-03-16T06:00:00.Z", "2026-03-16T06:00:00+0200", "2026-03-16T06:00:00+24:00",
-        "2026-03-16T06:00:00+02:60", "2026-03-16T06:00:00ZZ", " 2026-03-16", "2026-03-16 ",
-        "2026-03-16T06:00:00 +02:00", "-026-03-16", "2026-03-16X06:00:00Z"}) {
+  for (const char* text : {"",
+                           "2026",
+                           "2026-03",
+                           "2026-3-16",
+                           "2026-02-29",
+                           "2026-13-01",
+                           "2026-00-10",
+                           "2026-01-00",
+                           "0000-01-01",
+                           "26-03-16",
+                           "2026-03-16T",
+                           "2026-03-16T06:00Z",
+                           "2026-03-16T06:00:00",
+                           "2026-03-16T24:00:00Z",
+                           "2026-03-16T06:60:00Z",
+                           "2026-03-16T06:00:60Z",
+                           "2026-03-16T06:00:00.Z",
+                           "2026-03-16T06:00:00+0200",
+                           "2026-03-16T06:00:00+24:00",
+                           "2026-03-16T06:00:00+02:60",
+                           "2026-03-16T06:00:00ZZ",
+                           " 2026-03-16",
+                           "2026-03-16 ",
+                           "2026-03-16T06:00:00 +02:00",
+                           "-026-03-16",
+                           "2026-03-16X06:00:00Z"}) {
     const Result<Instant> parsed = ParseInstant(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(parsed.error().code, ErrorCode::kInvalid);
@@ -59,8 +78,8 @@ TEST(InstantTest, RoundTripsOverTheWholeRange) {
   const std::int64_t last = ToMicros(*ParseInstant("9999-12-31T23:59:59.999999Z"));
   Rng rng(1);
   for (int i = 0; i < 20'000; ++i) {
-    std::int64_t us = first + static_cast<std::int64_t>(
-                                  rng.Below(static_cast<std::uint64_t>(last - first) + 1));
+    std::int64_t us =
+        first + static_cast<std::int64_t>(rng.Below(static_cast<std::uint64_t>(last - first) + 1));
     if (rng.Chance(1, 2)) us -= us % 1'000'000;
     const Instant t = InstantFromMicros(us);
     ASSERT_EQ(*ParseInstant(FormatInstant(t)), t);
@@ -116,11 +135,42 @@ TEST(DurationTest, Parses) {
 }
 
 TEST(DurationTest, Refuses) {
-  for (const char* text :
-       {"", "-1", "-5m", "m", "1x", "1h30", "30m1h", "1m1m", "1.5h", "1,5", "1.", ".5", "0.0001",
-        "1 h", " 1h", "1H", "P", "PT", "P1DT", "P1M", "P1Y", "P1Y2M", "PT1M1H", "PT1D", "P1H",
-        "PT1.5M", "PT1.0001S", "P-1D", "PT1S1S", "1e3", "0x10", "inf", "9999999999999999",
-        "999999999999999w", "1ms1m", "P1W1W"}) {
+  for (const char* text : {"",
+                           "-1",
+                           "-5m",
+                           "m",
+                           "1x",
+                           "1h30",
+                           "30m1h",
+                           "1m1m",
+                           "1.5h",
+                           "1,5",
+                           "1.",
+                           ".5",
+                           "0.0001",
+                           "1 h",
+                           " 1h",
+                           "1H",
+                           "P",
+                           "PT",
+                           "P1DT",
+                           "P1M",
+                           "P1Y",
+                           "P1Y2M",
+                           "PT1M1H",
+                           "PT1D",
+                           "P1H",
+                           "PT1.5M",
+                           "PT1.0001S",
+                           "P-1D",
+                           "PT1S1S",
+                           "1e3",
+                           "0x10",
+                           "inf",
+                           "9999999999999999",
+                           "999999999999999w",
+                           "1ms1m",
+                           "P1W1W"}) {
     const Result<Duration> parsed = ParseDuration(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(parsed.error().code, ErrorCode::kInvalid);
@@ -131,7 +181,7 @@ TEST(DurationTest, Refuses) {
 
 TEST(DurationTest, FormatsAndParsesBack) {
   const std::vector<DurationCase> cases = {
-      {"0s", 0},          {"1h30m", 5'400'000}, {"250ms", 250},       {"1d", 86'400'000},
+      {"0s", 0},           {"1h30m", 5'400'000}, {"250ms", 250},     {"1d", 86'400'000},
       {"7d", 604'800'000}, {"1m30s", 90'000},    {"1s500ms", 1'500}, {"1d1ms", 86'400'001}};
   for (const DurationCase& c : cases) EXPECT_EQ(FormatDuration(Duration{c.ms}), c.text);
   EXPECT_EQ(FormatDuration(Duration{-1500}), "-1s500ms");

@@ -1,14 +1,13 @@
 // CronExpr against a second implementation that walks minute by minute and knows nothing clever:
 // random expressions, random and hard zones, around clock changes; and "never fires" against every
 // day of 231 years.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/base/rng.h"
 #include "core/schedule/cron.h"
@@ -74,9 +73,7 @@ struct RandomCron {
 
   bool MatchesDay(std::chrono::local_days day) const {
     const std::chrono::year_month_day date{day};
-    const auto has = [&](std::size_t field, unsigned value) {
-      return fields[field].values[value];
-    };
+    const auto has = [&](std::size_t field, unsigned value) { return fields[field].values[value]; };
     if (!has(3, static_cast<unsigned>(date.month()))) return false;
     const bool of_month = has(2, static_cast<unsigned>(date.day()));
     const bool of_week = has(4, std::chrono::weekday{day}.c_encoding());
@@ -158,8 +155,8 @@ TEST(CronOracleTest, AroundEveryKindOfClockChange) {
   for (const char* name :
        {"Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca",
         "Antarctica/Troll", "America/Havana", "Asia/Tehran", "Pacific/Apia", "Europe/Dublin",
-        "Africa/Cairo", "Pacific/Kwajalein", "Africa/Monrovia", "Asia/Pyongyang",
-        "America/Caracas", "Europe/Moscow", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"}) {
+        "Africa/Cairo", "Pacific/Kwajalein", "Africa/Monrovia", "Asia/Pyongyang", "America/Caracas",
+        "Europe/Moscow", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"}) {
     const auto zone = *TimeZone::Find(name);
     std::vector<Instant> changes = Changes(*zone, kFirst, kLast);
     if (changes.empty()) changes.push_back(*ParseInstant("2026-01-01"));

@@ -1,12 +1,11 @@
 // The cron dialect: which local times each form means, what is refused and with which advice.
 #include "core/schedule/cron.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 namespace nightmill {
 namespace {
@@ -50,8 +49,8 @@ std::string Days(std::string_view expr, std::string_view month, bool day_or = tr
 std::string Minutes(std::string_view minute_field) {
   std::string minutes;
   const Instant from = At("2024-01-01");
-  for (const Instant t : Firings(Cron(fmt::format("{} 0 * * *", minute_field)), from,
-                                 from + std::chrono::hours{1})) {
+  for (const Instant t :
+       Firings(Cron(fmt::format("{} 0 * * *", minute_field)), from, from + std::chrono::hours{1})) {
     minutes += (minutes.empty() ? "" : " ") + FormatInstant(t).substr(14, 2);
   }
   return minutes;
@@ -60,8 +59,8 @@ std::string Minutes(std::string_view minute_field) {
 std::string Hours(std::string_view hour_field) {
   std::string hours;
   const Instant from = At("2024-01-01");
-  for (const Instant t : Firings(Cron(fmt::format("0 {} * * *", hour_field)), from,
-                                 from + std::chrono::hours{24})) {
+  for (const Instant t :
+       Firings(Cron(fmt::format("0 {} * * *", hour_field)), from, from + std::chrono::hours{24})) {
     hours += (hours.empty() ? "" : " ") + FormatInstant(t).substr(11, 2);
   }
   return hours;
@@ -141,9 +140,9 @@ TEST(CronDialectTest, DayFieldsTogether) {
 
 TEST(CronDialectTest, Presets) {
   const std::vector<std::pair<const char*, const char*>> presets = {
-      {"@hourly", "0 * * * *"},       {"@daily", "0 0 * * *"},  {"@midnight", "0 0 * * *"},
-      {"@weekly", "0 0 * * 0"},       {"@monthly", "0 0 1 * *"}, {"@quarterly", "0 0 1 */3 *"},
-      {"@yearly", "0 0 1 1 *"},       {"@annually", "0 0 1 1 *"}, {" @Daily ", "0 0 * * *"}};
+      {"@hourly", "0 * * * *"}, {"@daily", "0 0 * * *"},    {"@midnight", "0 0 * * *"},
+      {"@weekly", "0 0 * * 0"}, {"@monthly", "0 0 1 * *"},  {"@quarterly", "0 0 1 */3 *"},
+      {"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {" @Daily ", "0 0 * * *"}};
   const Instant from = At("2024-01-01");
   for (const auto& [preset, fields] : presets) {
     EXPECT_EQ(Firings(Cron(preset), from, from + std::chrono::days{800}),
@@ -163,67 +162,68 @@ struct Refusal {
   const char* in_hint;
 };
 
+const std::vector<Refusal> kRefusals = {
+    {"", "0 fields", "minute, hour"},
+    {"* * * *", "4 fields", "minute, hour"},
+    {"0 * * * * *", "6 fields", "every"},
+    {"0 * * * * * 2026", "7 fields", "every"},
+    {"60 * * * *", "minute \"60\": 60 is not in 0-59", "0-59"},
+    {"* 24 * * *", "hour \"24\": 24 is not in 0-23", "0-23"},
+    {"* * 0 * *", "day of month \"0\": 0 is not in 1-31", "1-31"},
+    {"* * 32 * *", "32 is not in 1-31", "1-31"},
+    {"* * * 13 *", "month \"13\"", "JAN-DEC"},
+    {"* * * 0 *", "month \"0\"", "JAN-DEC"},
+    {"* * * * 8", "day of week \"8\"", "SUN-SAT"},
+    {"* * * FOO *", "\"FOO\" is no value", "JAN-DEC"},
+    {"* * * JANUARY *", "\"JANUARY\" is no value", "JAN-DEC"},
+    {"MON * * * *", "minute \"MON\"", "0-59"},
+    {"*/0 * * * *", "step", "*/5"},
+    {"*/x * * * *", "step", "*/5"},
+    {"*/ * * * *", "step", "*/5"},
+    {"1/2/3 * * * *", "step", "*/5"},
+    {"1,,2 * * * *", "empty list item", "comma"},
+    {", * * * *", "empty list item", "comma"},
+    {"1- * * * *", "no value", "0-59"},
+    {"-1 * * * *", "no value", "0-59"},
+    {"1-2-3 * * * *", "no value", "0-59"},
+    {"1.5 * * * *", "no value", "0-59"},
+    {"** * * * *", "no value", "0-59"},
+    {"*-5 * * * *", "no value", "0-59"},
+    {"99999999999999999999 * * * *", "no value", "0-59"},
+    {"50-10/5 * * * *", "wraps around", "two ranges"},
+    {"* * * * FRI-MON/2", "wraps around", "two ranges"},
+    {"H * * * *", "random", "jitter"},
+    {"H/15 * * * *", "random", "jitter"},
+    {"h(0-30) * * * *", "random", "jitter"},
+    {"R R * * *", "random", "jitter"},
+    {"0~30 * * * *", "random", "jitter"},
+    {"? * * * *", "any day", "*"},
+    {"* ? * * *", "any day", "*"},
+    {"* * ?,1 * *", "stands alone", "*"},
+    {"* * 1,? * *", "stands alone", "*"},
+    {"* * L-3 * *", "unknown form", "LW"},
+    {"* * WL * *", "unknown form", "LW"},
+    {"* * W * *", "no value", "1-31"},
+    {"* * 32W * *", "32 is not in 1-31", "1-31"},
+    {"* * 1-5W * *", "no value", "1-31"},
+    {"* * * * L", "no weekday", "5L"},
+    {"* * * * L5L", "no weekday", "5L"},
+    {"* * * * 5#6", "not 1 to 5", "5#2"},
+    {"* * * * 5#0", "not 1 to 5", "5#2"},
+    {"* * * * #1", "no value", "0-7"},
+    {"* * * * MON-FRI#2", "no value", "0-7"},
+    {"* * L * L", "no weekday", "5L"},
+    {"L * * * *", "no value", "0-59"},
+    {"@often", "unknown preset", "@daily"},
+    {"@once", "schedule of its own", "whole schedule"},
+    {"@continuous", "schedule of its own", "whole schedule"},
+    {"0 0 30 2 *", "never fires", "day of month"},
+    {"0 0 31 2,4,6,9,11 *", "never fires", "day of month"},
+    {"0 0 30W 2 *", "never fires", "day of month"},
+};
+
 TEST(CronDialectTest, Refuses) {
-  const std::vector<Refusal> refusals = {
-      {"", "0 fields", "minute, hour"},
-      {"* * * *", "4 fields", "minute, hour"},
-      {"0 * * * * *", "6 fields", "every"},
-      {"0 * * * * * 2026", "7 fields", "every"},
-      {"60 * * * *", "minute \"60\": 60 is not in 0-59", "0-59"},
-      {"* 24 * * *", "hour \"24\": 24 is not in 0-23", "0-23"},
-      {"* * 0 * *", "day of month \"0\": 0 is not in 1-31", "1-31"},
-      {"* * 32 * *", "32 is not in 1-31", "1-31"},
-      {"* * * 13 *", "month \"13\"", "JAN-DEC"},
-      {"* * * 0 *", "month \"0\"", "JAN-DEC"},
-      {"* * * * 8", "day of week \"8\"", "SUN-SAT"},
-      {"* * * FOO *", "\"FOO\" is no value", "JAN-DEC"},
-      {"* * * JANUARY *", "\"JANUARY\" is no value", "JAN-DEC"},
-      {"MON * * * *", "minute \"MON\"", "0-59"},
-      {"*/0 * * * *", "step", "*/5"},
-      {"*/x * * * *", "step", "*/5"},
-      {"*/ * * * *", "step", "*/5"},
-      {"1/2/3 * * * *", "step", "*/5"},
-      {"1,,2 * * * *", "empty list item", "comma"},
-      {", * * * *", "empty list item", "comma"},
-      {"1- * * * *", "no value", "0-59"},
-      {"-1 * * * *", "no value", "0-59"},
-      {"1-2-3 * * * *", "no value", "0-59"},
-      {"1.5 * * * *", "no value", "0-59"},
-      {"** * * * *", "no value", "0-59"},
-      {"*-5 * * * *", "no value", "0-59"},
-      {"99999999999999999999 * * * *", "no value", "0-59"},
-      {"50-10/5 * * * *", "wraps around", "two ranges"},
-      {"* * * * FRI-MON/2", "wraps around", "two ranges"},
-      {"H * * * *", "random", "jitter"},
-      {"H/15 * * * *", "random", "jitter"},
-      {"h(0-30) * * * *", "random", "jitter"},
-      {"R R * * *", "random", "jitter"},
-      {"0~30 * * * *", "random", "jitter"},
-      {"? * * * *", "any day", "*"},
-      {"* ? * * *", "any day", "*"},
-      {"* * ?,1 * *", "stands alone", "*"},
-      {"* * 1,? * *", "stands alone", "*"},
-      {"* * L-3 * *", "unknown form", "LW"},
-      {"* * WL * *", "unknown form", "LW"},
-      {"* * W * *", "no value", "1-31"},
-      {"* * 32W * *", "32 is not in 1-31", "1-31"},
-      {"* * 1-5W * *", "no value", "1-31"},
-      {"* * * * L", "no weekday", "5L"},
-      {"* * * * L5L", "no weekday", "5L"},
-      {"* * * * 5#6", "not 1 to 5", "5#2"},
-      {"* * * * 5#0", "not 1 to 5", "5#2"},
-      {"* * * * #1", "no value", "0-7"},
-      {"* * * * MON-FRI#2", "no value", "0-7"},
-      {"* * L * L", "no weekday", "5L"},
-      {"L * * * *", "no value", "0-59"},
-      {"@often", "unknown preset", "@daily"},
-      {"@once", "schedule of its own", "whole schedule"},
-      {"@continuous", "schedule of its own", "whole schedule"},
-      {"0 0 30 2 *", "never fires", "day of month"},
-      {"0 0 31 2,4,6,9,11 *", "never fires", "day of month"},
-      {"0 0 30W 2 *", "never fires", "day of month"},
-  };
-  for (const Refusal& refusal : refusals) {
+  for (const Refusal& refusal : kRefusals) {
     const Result<CronExpr> cron = CronExpr::Parse(refusal.expr);
     ASSERT_FALSE(cron.ok()) << refusal.expr;
     const Error& error = cron.error();

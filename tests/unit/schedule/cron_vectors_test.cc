@@ -2,10 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "core/schedule/cron.h"
 
@@ -16,8 +15,8 @@ using nlohmann::json;
 
 std::vector<std::string> Fires(const std::string& expr, const std::string& tz,
                                const std::string& start, int n) {
-  const json answer = json::parse(AnswerScheduleLine(
-      json{{"expr", expr}, {"tz", tz}, {"start", start}, {"n", n}}.dump()));
+  const json answer = json::parse(
+      AnswerScheduleLine(json{{"expr", expr}, {"tz", tz}, {"start", start}, {"n", n}}.dump()));
   if (answer.contains("next")) return answer["next"];
   ADD_FAILURE() << expr << ": " << answer.dump();
   return {};
@@ -146,10 +145,10 @@ TEST(ScheduleLineTest, RefusesWithAnErrorObject) {
     EXPECT_NE(message.find(row.in_message), std::string::npos) << message;
     EXPECT_TRUE(answer["error"].contains("hint"));
   }
-  EXPECT_EQ(json::parse(AnswerScheduleLine(
-                R"({"expr": "@daily", "start": "2026-01-01", "tz": "Europe/Madird"})"))["error"]
-                                                                                      ["hint"],
-            "did you mean \"Europe/Madrid\"?");
+  EXPECT_EQ(
+      json::parse(AnswerScheduleLine(
+          R"({"expr": "@daily", "start": "2026-01-01", "tz": "Europe/Madird"})"))["error"]["hint"],
+      "did you mean \"Europe/Madrid\"?");
   EXPECT_TRUE(json::parse(AnswerScheduleLine(std::string(100'000, '['))).contains("error"));
 }
 

@@ -139,9 +139,9 @@ TEST(CatchupTest, YearsOfMinutesAreBounded) {
     EXPECT_EQ(plan.decisions.size(), 1000u);
     EXPECT_EQ(plan.last_tick, At("2026-01-31T15:00:00Z"));
     EXPECT_EQ(plan.truncated, catchup == Catchup::kAll ? 100'000 + 994 : 0);
-    EXPECT_TRUE(std::is_sorted(
-        plan.decisions.begin(), plan.decisions.end(),
-        [](const auto& a, const auto& b) { return a.slot.tick < b.slot.tick; }));
+    EXPECT_TRUE(
+        std::is_sorted(plan.decisions.begin(), plan.decisions.end(),
+                       [](const auto& a, const auto& b) { return a.slot.tick < b.slot.tick; }));
   }
 }
 
@@ -176,7 +176,8 @@ TEST(JitterTest, WaitsForItsOffset) {
   const Slot slot = *timetable->PrevSlot(tick);
   ASSERT_GT(slot.run_after, tick);
   const SlotCursor cursor{tick - days{1}, At("2026-01-01")};
-  SlotPlan plan = DecideSlots(*timetable, cursor, At("2026-01-02"), slot.run_after - microseconds{1});
+  SlotPlan plan =
+      DecideSlots(*timetable, cursor, At("2026-01-02"), slot.run_after - microseconds{1});
   EXPECT_TRUE(plan.decisions.empty());
   EXPECT_EQ(plan.wake_at, slot.run_after);
   EXPECT_EQ(plan.last_tick, cursor.last_tick);
@@ -208,8 +209,8 @@ TEST(FirstSlotTest, OnceRunsOnce) {
   ScheduleSpec spec;
   spec.once = true;
   const Instant accepted = At("2026-01-31T15:00:00Z");
-  SlotPlan plan = DecideSlots(*Make(spec), {std::nullopt, accepted}, accepted + days{1},
-                              accepted + days{1});
+  SlotPlan plan =
+      DecideSlots(*Make(spec), {std::nullopt, accepted}, accepted + days{1}, accepted + days{1});
   ASSERT_EQ(plan.decisions.size(), 1u);
   EXPECT_TRUE(plan.decisions[0].create);
   EXPECT_EQ(plan.decisions[0].slot.interval, (DataInterval{accepted, accepted}));
@@ -249,7 +250,8 @@ TEST(SlotSimulationTest, EverySlotIsDecidedExactlyOnce) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Rng rng(seed);
     ScheduleSpec spec = Daily();
-    const std::vector<std::string> crons = {"@daily", "30 2 * * *", "0 */6 * * *", "15 1-3 * * 1-5"};
+    const std::vector<std::string> crons = {"@daily", "30 2 * * *", "0 */6 * * *",
+                                            "15 1-3 * * 1-5"};
     spec.crons = {crons[rng.Below(crons.size())]};
     spec.timezone = rng.Chance(1, 2) ? "Europe/Madrid" : "America/Havana";
     spec.catchup = static_cast<Catchup>(rng.Below(3));

@@ -1,12 +1,11 @@
 #include "core/schedule/time_zone.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/base/rng.h"
 #include "core/schedule/zone_file.h"
@@ -195,8 +194,8 @@ TEST(PosixRuleTest, RefusesWhatItCannotRead) {
   for (const char* rule :
        {"CET", "-1", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M3.5.0,M10.5.0/3x",
         "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0",
-        "CET-99CEST,M3.5.0,M10.5.0", "<CET-1", "CET-1CEST,J0,J300", "CET-1CEST,366,1",
-        "CET-1:60", "CET-1CEST,M3.5.0/168,M10.5.0", ",", "<>"}) {
+        "CET-99CEST,M3.5.0,M10.5.0", "<CET-1", "CET-1CEST,J0,J300", "CET-1CEST,366,1", "CET-1:60",
+        "CET-1CEST,M3.5.0/168,M10.5.0", ",", "<>"}) {
     ZoneTable table;
     EXPECT_FALSE(ExtendByPosixRule(rule, table).ok()) << rule;
     EXPECT_TRUE(table.changes.empty());

@@ -1,13 +1,12 @@
 // Every form of schedule: ticks, intervals, bounds, jitter, manual runs, dates of people, refusals.
 #include "core/schedule/timetable.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/base/rng.h"
 
@@ -261,7 +260,7 @@ TEST(TimetableTest, ExclusionsDropTicksAndWidenIntervals) {
 
 TEST(TimetableTest, IntervalsTileTheTimeLine) {
   Rng rng(5);
-  const std::vector<std::string> crons = {"@hourly",      "30 2 * * *",   "*/30 1-3 * * *",
+  const std::vector<std::string> crons = {"@hourly",      "30 2 * * *",    "*/30 1-3 * * *",
                                           "0 0 L * *",    "0 */7 * * 1-5", "5 4 29 2 *",
                                           "17 0,12 * * *"};
   for (const char* zone : {"Europe/Madrid", "Pacific/Apia", "Australia/Lord_Howe", "UTC"}) {
@@ -393,7 +392,11 @@ TEST(TimetableTest, RefusesWithAPointer) {
          s.end_date = "2026-01-01";
        },
        "/end_date", "before start_date"},
-      {"exclude", [](auto& s) { s.exclude = {"2026-01-01", "xmas"}; }, "/exclude/1", "xmas"},
+      {"exclude",
+       [](auto& s) {
+         s.exclude = {"2026-01-01", "xmas"};
+       },
+       "/exclude/1", "xmas"},
       {"exclude cron", [](auto& s) { s.exclude = {"* * * * 9"}; }, "/exclude/0", "9 is not"},
       {"nothing", [](auto& s) { s.crons.clear(); }, "", "no ticks"},
       {"two", [](auto& s) { s.every = hours{1}; }, "", "several kinds"},
