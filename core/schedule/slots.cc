@@ -42,12 +42,13 @@ SlotPlan DecideUndatedOnce(const Timetable& timetable, const SlotCursor& cursor)
   return plan;
 }
 
-// The due slots after `open`, newest first, at most `max`; the rest only counted.
+// The due slots after `open`, newest first, at most `max`; of the rest at most `max_more` counted.
 struct DueSlots {
   std::vector<Slot> slots;
   std::int64_t more = 0;
 };
-DueSlots CollectDue(const Timetable& timetable, Instant open, Instant now, std::size_t max) {
+DueSlots CollectDue(const Timetable& timetable, Instant open, Instant now, std::size_t max,
+                    std::int64_t max_more) {
   DueSlots due;
   std::optional<Slot> slot = timetable.PrevSlot(now);
   // Jitter never reaches the next tick, so only the newest slot can still be waiting for it.
@@ -55,7 +56,8 @@ DueSlots CollectDue(const Timetable& timetable, Instant open, Instant now, std::
   for (; slot && slot->tick > open; slot = timetable.PrevSlot(slot->tick - kMicro)) {
     if (due.slots.size() < max) {
       due.slots.push_back(*slot);
-    } else if (++due.more == kMaxCounted) {
+    } else if (due.more++ >= max_more) {
+      due.more = max_more;
       break;
     }
   }
@@ -88,12 +90,14 @@ SlotPlan DecideSlots(const Timetable& timetable, const SlotCursor& cursor, Insta
   if (spec.once && !timetable.start()) return DecideUndatedOnce(timetable, cursor);
 
   const Instant open = FirstOpen(timetable, cursor);
-  const std::size_t wanted =
-      spec.catchup == Catchup::kAll ? static_cast<std::size_t>(spec.catchup_limit) : 1;
-  const DueSlots due = CollectDue(timetable, open, now, std::max(kMaxListed, wanted + 1));
+  // Only `all` says how much it left out.
+  const bool all = spec.catchup == Catchup::kAll;
+  const std::size_t wanted = all ? static_cast<std::size_t>(spec.catchup_limit) + 1 : 0;
+  const DueSlots due =
+      CollectDue(timetable, open, now, std::max(kMaxListed, wanted), all ? kMaxCounted : 0);
 
   SlotPlan plan;
-  plan.truncated = spec.catchup == Catchup::kAll ? due.more : 0;
+  plan.truncated = due.more;
   plan.last_tick = cursor.last_tick;
   std::size_t missed_count = 0;
   for (const Slot& slot : due.slots) {

