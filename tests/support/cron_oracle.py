@@ -157,7 +157,8 @@ def check_crons(program, full):
     for name in HARD_ZONES:
         zone = zoneinfo.ZoneInfo(name)
         # Offsets of whole minutes only: this oracle walks by minutes.
-        changes = [c for c in changes_of(zone) if c.year > 1975] or [datetime(2050, 3, 1, tzinfo=UTC)]
+        changes = [c for c in changes_of(zone) if c.year > 1975]
+        changes = changes or [datetime(2050, 3, 1, tzinfo=UTC)]
         for _ in range(100 if full else 8):
             start = rng.choice(changes) - timedelta(hours=rng.randrange(2, 20))
             cases.append((Cron(rng), name, zone, start))
@@ -178,7 +179,8 @@ def check_crons(program, full):
             wrong += 1
             extra = sorted(set(got) - set(want))[:3]
             missing = sorted(set(want) - set(got))[:3]
-            print(f"{cron.text} in {name} after {start.isoformat()}: wrong {extra}, missing {missing}")
+            print(f"{cron.text} in {name} after {start.isoformat()}:",
+                  f"wrong {extra}, missing {missing}")
     print(f"crons: {len(cases)} expressions, {wrong} wrong")
     return wrong
 

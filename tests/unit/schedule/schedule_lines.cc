@@ -1,5 +1,5 @@
-// Answers schedule lines on standard input, one per line, as `nightmill schedule next --jsonl`
-// does.
+// Answers schedule lines on standard input, one per line, as `nightmill schedule next --jsonl` does.
+#include <cstdio>
 #include <iostream>
 #include <string>
 
@@ -7,6 +7,6 @@
 
 int main() {
   std::string line;
-  while (std::getline(std::cin, line)) std::cout << nightmill::AnswerScheduleLine(line) << '\n';
+  while (std::getline(std::cin, line)) std::puts(nightmill::AnswerScheduleLine(line).c_str());
   return 0;
 }
