@@ -46,10 +46,13 @@ Result<FileSensor> ParseFileSensor(std::string_view text) {
   return sensor;
 }
 
+// A folder that is not there (yet) simply holds no match; any other trouble must be told.
+int OnGlobError(const char*, int error) { return error != ENOENT && error != ENOTDIR ? 1 : 0; }
+
 // Paths that match, in order; kUnavailable if a folder could not be read.
 Result<std::vector<std::string>> Glob(const std::string& pattern) {
   glob_t found{};
-  const int status = ::glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
+  const int status = ::glob(pattern.c_str(), 0, OnGlobError, &found);
   std::vector<std::string> paths;
   for (std::size_t i = 0; status == 0 && i < found.gl_pathc; ++i) {
     paths.emplace_back(found.gl_pathv[i]);
