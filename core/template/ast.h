@@ -35,8 +35,23 @@ enum class NodeKind : std::uint8_t {
 };
 
 enum class Op : std::uint8_t {
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow, kNeg, kPos,
-  kEq, kNe, kLt, kLe, kGt, kGe, kIn, kNotIn,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod,
+  kPow,
+  kNeg,
+  kPos,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kIn,
+  kNotIn,
 };
 std::string_view ToString(Op op);
 

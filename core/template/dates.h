@@ -18,7 +18,7 @@ struct CivilTime {
   int minute = 0;
   int second = 0;
   int micro = 0;
-  int weekday = 3;     // Monday = 0
+  int weekday = 3;  // Monday = 0
   int day_of_year = 1;
 };
 CivilTime Civil(DateTime t);

@@ -220,7 +220,7 @@ Result<Value> Evaluator::EvalCall(const Node& node) {
 }
 
 Result<Value> Evaluator::EvalFilter(const Node& node) {
-  NM_ASSIGN_OR_RETURN(const FilterRow* filter, CheckFilter(node));
+  const FilterRow* filter = FindFilter(node.name);
   NM_ASSIGN_OR_RETURN(const Value input,
                       filter->takes_undefined ? Eval(*node.kids[0]) : EvalDefined(*node.kids[0]));
   NM_ASSIGN_OR_RETURN(const Bound bound, Bind(node, filter->signature, filter->takes_undefined));
@@ -230,10 +230,7 @@ Result<Value> Evaluator::EvalFilter(const Node& node) {
 
 Result<Value> Evaluator::EvalTest(const Node& node) {
   NM_ASSIGN_OR_RETURN(const Value value, Eval(*node.kids[0]));
-  if (node.name == "none") {
-    NM_ASSIGN_OR_RETURN(const Value defined, Defined(value));
-    return Value(defined.is_none() != node.negated);
-  }
+  if (node.name == "none") return Value(value.is_none() != node.negated);
   const bool holds = value.is_undefined() == (node.name == "undefined");
   return Value(holds != node.negated);
 }

@@ -29,7 +29,6 @@ class Inspector {
       case NodeKind::kCall:
         return VisitCall(node);
       case NodeKind::kFilter:
-        NM_RETURN_IF_ERROR(Located(CheckFilter(node), node));
         NM_RETURN_IF_ERROR(
             Located(BindArguments(FindFilter(node.name)->signature, node.keywords), node));
         break;

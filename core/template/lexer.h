@@ -21,9 +21,9 @@ struct Token {
 };
 
 struct TokenList {
-  std::vector<Token> tokens;   // ends with kEnd at the closing braces
-  std::size_t end = 0;         // first byte after the closing braces
-  bool strip_after = false;    // closed by -}}
+  std::vector<Token> tokens;  // ends with kEnd at the closing braces
+  std::size_t end = 0;        // first byte after the closing braces
+  bool strip_after = false;   // closed by -}}
 };
 
 // A lexical fault and the byte where it is.

@@ -1,5 +1,5 @@
-// What a template may name, as tables: roots, members of namespaces, Airflow's old names. Validation,
-// evaluation and hints walk the same rows.
+// What a template may name, as tables: roots, members of namespaces, Airflow's old names.
+// Validation, evaluation and hints walk the same rows.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Operators of the expression language with Python's meaning. Errors are kInvalid and name the types.
+// Operators of the expression language with Python's meaning. Errors are kInvalid and name the
+// types.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,7 @@
 
 #include "core/template/ast.h"
 #include "core/template/lexer.h"
+#include "core/template/syntax.h"
 
 namespace nightmill::tmpl {
 namespace {
@@ -384,7 +385,11 @@ class Parser {
     while (node) {
       if (SkipOp("|")) {
         if (Peek().kind != TokenKind::kName) return Expected("the name of a filter");
+        const std::size_t name_at = Peek().begin;
         const std::string name = tokens_[at_++].text;
+        if (const auto known = CheckFilter(name); !known.ok()) {
+          return FailAt(name_at, known.error().message, known.error().hint);
+        }
         node = SkipOp("(") ? Arguments(NodeKind::kFilter, std::move(node), begin)
                            : MakeOf(NodeKind::kFilter, begin, std::move(node));
         if (node) node->name = name;

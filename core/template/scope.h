@@ -1,4 +1,5 @@
-// The names that one rendering sees, made from a TemplateContext when first used. Used by one thread.
+// The names that one rendering sees, made from a TemplateContext when first used. Used by one
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ class Scope {
 
   const TemplateContext& context_;
   Rng rng_;
-  std::map<std::string, Value, std::less<>> parsed_;  // JSON members by name, outputs as "outputs.x"
+  std::map<std::string, Value, std::less<>>
+      parsed_;  // JSON members by name, outputs as "outputs.x"
 };
 
 }  // namespace nightmill::tmpl

@@ -58,12 +58,12 @@ Status CheckCallee(const Node& callee, const Callee& what) {
   return Invalid(fmt::format("\"{}\" cannot be called", what.name), std::move(hint));
 }
 
-Result<const FilterRow*> CheckFilter(const Node& node) {
-  if (const FilterRow* filter = FindFilter(node.name)) return filter;
+Result<const FilterRow*> CheckFilter(std::string_view name) {
+  if (const FilterRow* filter = FindFilter(name)) return filter;
   const auto names = FilterNames();
-  std::string hint = DidYouMean(node.name, names);
+  std::string hint = DidYouMean(name, names);
   if (hint.empty()) hint = fmt::format("the filters are: {}", fmt::join(names, ", "));
-  return Invalid(fmt::format("there is no filter \"{}\"", node.name), std::move(hint));
+  return Invalid(fmt::format("there is no filter \"{}\"", name), std::move(hint));
 }
 
 std::string NamespaceOf(const Node& node) {

@@ -21,8 +21,8 @@ Callee ClassifyCallee(const Node& callee);
 // kInvalid with a hint for an unknown macro or method and for what cannot be called.
 Status CheckCallee(const Node& callee, const Callee& what);
 
-// The filter of a kFilter node; kInvalid with a hint for an unknown one.
-Result<const FilterRow*> CheckFilter(const Node& node);
+// kInvalid with a hint for an unknown filter. The parser asks, so that every kFilter node has one.
+Result<const FilterRow*> CheckFilter(std::string_view name);
 
 // "ti" for task_instance, "var.value" for var.value, "" for what is no namespace.
 std::string NamespaceOf(const Node& node);

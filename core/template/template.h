@@ -61,8 +61,8 @@ struct TemplateFacts {
   // texts written in the template itself.
   bool raw = false;
   std::string raw_name;                // the first such name
-  // First names used: "params", "outputs", "ds"; "secret" for secret('x'), which only the whole value
-  // of an `env` entry may be.
+  // First names used: "params", "outputs", "ds"; "secret" for secret('x'), which only the whole
+  // value of an `env` entry may be.
   std::set<std::string> roots;
   std::set<std::string> outputs;       // tasks named by outputs.<task>
   std::set<std::string> params;        // params.<x>

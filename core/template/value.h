@@ -1,5 +1,6 @@
-// Values of template expressions: JSON plus dates, with the texts, truth and order that Python gives
-// them, since templates are written for Jinja. Immutable once made; copies share lists and objects.
+// Values of template expressions: JSON plus dates, with the texts, truth and order that Python
+// gives them, since templates are written for Jinja. Immutable once made; copies share lists and
+// objects.
 #pragma once
 
 #include <cstdint>
@@ -43,25 +44,25 @@ struct Namespace {
 
 class Value {
  public:
-  using Variant = std::variant<None, bool, std::int64_t, double, std::string,
-                               std::shared_ptr<const List>, std::shared_ptr<const Object>, DateTime,
-                               Date, TimeDelta, Namespace, Undefined>;
+  using Variant =
+      std::variant<None, bool, std::int64_t, double, std::string, std::shared_ptr<const List>,
+                   std::shared_ptr<const Object>, DateTime, Date, TimeDelta, Namespace, Undefined>;
 
-  Value() = default;  // none
-  Value(bool v) : v_(v) {}                            // NOLINT: implicit
-  Value(std::int64_t v) : v_(v) {}                    // NOLINT: implicit
-  Value(int v) : v_(std::int64_t{v}) {}               // NOLINT: implicit
-  Value(double v) : v_(v) {}                          // NOLINT: implicit
-  Value(std::string v) : v_(std::move(v)) {}          // NOLINT: implicit
-  Value(std::string_view v) : v_(std::string(v)) {}   // NOLINT: implicit
-  Value(const char* v) : v_(std::string(v)) {}        // NOLINT: implicit
+  Value() = default;                                                     // none
+  Value(bool v) : v_(v) {}                                               // NOLINT: implicit
+  Value(std::int64_t v) : v_(v) {}                                       // NOLINT: implicit
+  Value(int v) : v_(std::int64_t{v}) {}                                  // NOLINT: implicit
+  Value(double v) : v_(v) {}                                             // NOLINT: implicit
+  Value(std::string v) : v_(std::move(v)) {}                             // NOLINT: implicit
+  Value(std::string_view v) : v_(std::string(v)) {}                      // NOLINT: implicit
+  Value(const char* v) : v_(std::string(v)) {}                           // NOLINT: implicit
   Value(List v) : v_(std::make_shared<const List>(std::move(v))) {}      // NOLINT: implicit
   Value(Object v) : v_(std::make_shared<const Object>(std::move(v))) {}  // NOLINT: implicit
-  Value(DateTime v) : v_(v) {}                        // NOLINT: implicit
-  Value(Date v) : v_(v) {}                            // NOLINT: implicit
-  Value(TimeDelta v) : v_(v) {}                       // NOLINT: implicit
-  Value(Namespace v) : v_(std::move(v)) {}            // NOLINT: implicit
-  Value(Undefined v) : v_(std::move(v)) {}            // NOLINT: implicit
+  Value(DateTime v) : v_(v) {}                                           // NOLINT: implicit
+  Value(Date v) : v_(v) {}                                               // NOLINT: implicit
+  Value(TimeDelta v) : v_(v) {}                                          // NOLINT: implicit
+  Value(Namespace v) : v_(std::move(v)) {}                               // NOLINT: implicit
+  Value(Undefined v) : v_(std::move(v)) {}                               // NOLINT: implicit
 
   template <class T>
   const T* As() const {

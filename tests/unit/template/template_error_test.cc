@@ -126,7 +126,7 @@ TEST(TemplateErrors, Syntax) {
 TEST(TemplateErrors, CallsAndFilters) {
   const Case cases[] = {
       {"{{ ds | uper }}",
-       "error: there is no filter \"uper\" (column 4 of {{ ds | uper }}) [did you mean "
+       "error: there is no filter \"uper\" (column 9 of {{ ds | uper }}) [did you mean "
        "\"upper\"?]"},
       {"{{ ds | upper(1) }}",
        "error: upper takes at most 0 arguments (column 4 of {{ ds | upper(1) }})"},
