@@ -42,6 +42,12 @@ class OutputFile {
   virtual OpStatus Commit(const std::string& path) = 0;
 };
 
+// Held until destroyed; the death of the process ends it too.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
 enum class PutOutcome : std::uint8_t { kCreated, kExists };
 
 class FileSystem {
@@ -69,6 +75,8 @@ class FileSystem {
   virtual OpStatus Rename(const std::string& from, const std::string& to) const = 0;
   // Atomically swaps two directories, or moves `from` to `to` if `to` does not exist.
   virtual OpStatus Exchange(const std::string& from, const std::string& to) const = 0;
+  // Waits for the exclusive lock of `path`, which is made if absent (local file systems only).
+  virtual OpResult<std::unique_ptr<FileLock>> Lock(const std::string& path) const = 0;
   // Recursive; nothing to remove is success.
   virtual OpStatus Remove(const std::string& path) const = 0;
   virtual OpStatus SyncDir(const std::string& dir) const = 0;

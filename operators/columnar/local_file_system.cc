@@ -2,6 +2,7 @@
 // before anything is named.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +146,14 @@ class LocalOutput final : public OutputFile {
   bool committed_ = false;
 };
 
+class LocalLock final : public FileLock {
+ public:
+  explicit LocalLock(Fd fd) : fd_(std::move(fd)) {}
+
+ private:
+  Fd fd_;  // closing it ends the lock
+};
+
 OpResult<std::unique_ptr<LocalOutput>> CreateTemporary(const std::string& dir) {
   while (true) {
     std::string path = TemporaryPath(dir);
@@ -276,6 +285,15 @@ class LocalFs final : public FileSystem {
       return IoError(to, "rename to", errno);
     }
     return OpOk();
+  }
+
+  OpResult<std::unique_ptr<FileLock>> Lock(const std::string& path) const override {
+    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return IoError(path, "open", errno);
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+      if (errno != EINTR) return IoError(path, "lock", errno);
+    }
+    return std::unique_ptr<FileLock>(std::make_unique<LocalLock>(std::move(fd)));
   }
 
   OpStatus Remove(const std::string& path) const override {

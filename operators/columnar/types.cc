@@ -103,6 +103,51 @@ std::string DecimalText(Int128 value, int scale) {
   return (value < 0 ? "\"-" : "\"") + digits + '"';
 }
 
+std::optional<std::string> FromHex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    int byte = 0;
+    const char* end = text.data() + i + 2;
+    if (std::from_chars(text.data() + i, end, byte, 16).ptr != end) return std::nullopt;
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+// "12.50" with the scale of the column.
+std::optional<Int128> FromDecimalText(std::string text, int scale) {
+  const std::size_t point = text.find('.');
+  if (scale > 0) {
+    if (point == std::string::npos || text.size() - point - 1 != static_cast<std::size_t>(scale)) {
+      return std::nullopt;
+    }
+    text.erase(point, 1);
+  }
+  return ParseInt128(text);
+}
+
+Value FromJsonText(const std::string& text, const ColumnType& type) {
+  switch (type.kind) {
+    case TypeKind::kString:
+      return text;
+    case TypeKind::kBinary:
+      if (auto bytes = FromHex(text)) return std::move(*bytes);
+      return std::monostate{};
+    case TypeKind::kDecimal:
+      if (const auto decimal = FromDecimalText(text, type.scale)) return *decimal;
+      return std::monostate{};
+    case TypeKind::kDate:
+      if (const auto days = ParseDate(text); days.ok()) return std::int64_t{*days};
+      return std::monostate{};
+    case TypeKind::kTimestamp:
+      if (const auto t = ParseInstant(type.utc ? text : text + "Z"); t.ok()) return ToMicros(*t);
+      return std::monostate{};
+    default:
+      return std::monostate{};
+  }
+}
+
 // Orders values of one column type; NaN is greatest.
 bool Less(const Value& a, const Value& b) {
   if (std::holds_alternative<double>(a) && std::holds_alternative<double>(b)) {
@@ -184,6 +229,29 @@ int Schema::Find(std::string_view name) const {
   return -1;
 }
 
+OpResult<Schema> UnionSchemas(const Schema& a, const Schema& b) {
+  Schema out = a;
+  for (const Field& field : b.fields) {
+    const int at = out.Find(field.name);
+    if (at < 0) {
+      out.fields.push_back(field);
+      continue;
+    }
+    Field& known = out.fields[static_cast<std::size_t>(at)];
+    const auto common = CommonType(known.type, field.type);
+    if (!common) {
+      OperatorError error =
+          BadInput("column \"" + field.name + "\" is " + ToString(known.type) +
+                       " in one place and " + ToString(field.type) + " in another",
+                   "type", "convert one of them first");
+      error.column = field.name;
+      return error;
+    }
+    known.type = *common;
+  }
+  return out;
+}
+
 std::string SchemaToJson(const Schema& schema) {
   json list = json::array();
   for (const Field& field : schema.fields) {
@@ -223,6 +291,18 @@ std::string ValueToJson(const Value& value, const ColumnType& type) {
   if (type.kind == TypeKind::kDate) return '"' + FormatDays(static_cast<std::int32_t>(i)) + '"';
   if (type.kind == TypeKind::kTimestamp) return TimestampText(i, type.utc);
   return std::to_string(i);
+}
+
+Value ValueFromJson(std::string_view text, const ColumnType& type) {
+  const json value = json::parse(text, nullptr, false);
+  if (value.is_string()) return FromJsonText(value.get<std::string>(), type);
+  if (value.is_boolean() && type.kind == TypeKind::kBool) return value.get<bool>();
+  if (type.kind == TypeKind::kFloat32 || type.kind == TypeKind::kFloat64) {
+    if (value.is_number()) return value.get<double>();
+  } else if (value.is_number_integer()) {
+    return value.get<std::int64_t>();
+  }
+  return std::monostate{};
 }
 
 Value SlotValue(const ColumnType& type, const void* slots, std::size_t index) {

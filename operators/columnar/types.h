@@ -73,6 +73,10 @@ struct Schema {
   int Find(std::string_view name) const;
 };
 
+// All columns of `a`, then those only `b` has, each with the type that both can be read as;
+// kBadInput with reason "type" and the column if there is none.
+OpResult<Schema> UnionSchemas(const Schema& a, const Schema& b);
+
 // [{"name","type"}, ..] as JSON text, and back.
 std::string SchemaToJson(const Schema& schema);
 OpResult<Schema> SchemaFromJson(std::string_view json);
@@ -84,6 +88,8 @@ using Value = std::variant<std::monostate, bool, std::int64_t, double, Int128, s
 // JSON text of the value: dates "2011-05-01", timestamps RFC 3339, decimals as JSON text "12.50",
 // NaN and infinities as text, binary as hex.
 std::string ValueToJson(const Value& value, const ColumnType& type);
+// Back from that text; null for what does not fit the type.
+Value ValueFromJson(std::string_view json, const ColumnType& type);
 // The value in slot `index` of an array of slots of this type.
 Value SlotValue(const ColumnType& type, const void* slots, std::size_t index);
 // Decimal text of an Int128.

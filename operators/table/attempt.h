@@ -19,6 +19,7 @@
 #include "operators/operator.h"
 #include "operators/table/input_files.h"
 #include "operators/table/manifest.h"
+#include "operators/table/staging.h"
 
 namespace nightmill {
 
@@ -58,7 +59,7 @@ class Attempt {
   const TableVersion& base() const { return base_; }
   const std::string& table() const { return table_; }
   // Exists; files written here become visible only by Publish.
-  const std::string& staging() const { return staging_; }
+  const std::string& staging() const { return staging_->path(); }
   MemoryBudget& budget() { return budget_; }
   int threads() const { return threads_; }
   // kCancelled once the supervisor asked to stop.
@@ -86,7 +87,7 @@ class Attempt {
   TableVersion base_;
   std::string fingerprint_;
   std::string run_key_;
-  std::string staging_;
+  std::unique_ptr<StagingArea> staging_;  // null if unchanged
   std::vector<std::pair<std::string, double>> phases_;
   PhaseTimer phase_timer_;
 };
