@@ -1,3 +1,4 @@
+// Words and transitions of dag runs; the compiler checks order and uniqueness of the rows.
 #include "core/rules/dag_run_state.h"
 
 #include <array>
@@ -51,6 +52,7 @@ constexpr std::array kReasonWords = {
     Words<RunReason>{RunReason::kQuarantined, "quarantined"},
 };
 
+// Words are looked up by the value of the enum.
 template <class Table>
 constexpr bool InOrder(const Table& table) {
   for (std::size_t i = 0; i < table.size(); ++i) {

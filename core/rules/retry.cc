@@ -1,3 +1,4 @@
+// Delays are computed in integers but for the backoff itself, so that every machine agrees.
 #include "core/rules/retry.h"
 
 #include <algorithm>
@@ -62,6 +63,7 @@ bool InRange(const std::optional<CodeRange>& range, int value) {
   return range && range->low <= value && value <= range->high;
 }
 
+// An item names an outcome, a kind, an exit code or a signal.
 bool Matches(std::string_view item, const FailureFacts& facts) {
   if (item.starts_with(kExit)) {
     return InRange(ParseRange(item.substr(kExit.size()), kMaxExitCode), facts.exit_code);

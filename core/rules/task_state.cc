@@ -1,3 +1,4 @@
+// The table of task instance transitions, its words, and a dense copy for lookups.
 #include "core/rules/task_state.h"
 
 #include <array>

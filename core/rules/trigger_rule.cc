@@ -1,3 +1,4 @@
+// The table of trigger rules. Facts: Airflow's ti_deps/deps/trigger_rule_dep.py.
 #include "core/rules/trigger_rule.h"
 
 #include <array>

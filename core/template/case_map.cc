@@ -1,3 +1,4 @@
+// Case by tables in code: the C library's functions depend on a locale, which a daemon has none of.
 #include "core/template/case_map.h"
 
 #include <algorithm>
@@ -23,6 +24,7 @@ bool IsPairedCapital(std::uint32_t c) {
   return IsPaired(c) && (c % 2 == 1) == IsOddCapitalStretch(c);
 }
 
+// Simple one-to-one mappings of the Unicode character database for these blocks.
 std::uint32_t UpperPoint(std::uint32_t c) {
   if (In(c, 'a', 'z')) return c - 32;
   if (c == 0xb5) return 0x39c;  // micro sign

@@ -1,3 +1,4 @@
+// Civil calendar arithmetic and the texts of Python's datetime module, without a locale.
 #include "core/template/dates.h"
 
 #include <fmt/format.h>
@@ -26,11 +27,13 @@ constexpr std::array<std::string_view, 12> kMonthNames = {
     "January", "February", "March",     "April",   "May",      "June",
     "July",    "August",   "September", "October", "November", "December"};
 
+// Rounds down, as Python does and C++ does not.
 std::int64_t FloorDiv(std::int64_t a, std::int64_t b) {
   const std::int64_t q = a / b;
   return q * b > a ? q - 1 : q;
 }
 
+// The proleptic Gregorian calendar, which Python and std::chrono share.
 CivilTime CivilOf(sys_days day, microseconds of_day) {
   const year_month_day ymd(day);
   CivilTime t;
@@ -61,6 +64,7 @@ IsoWeek IsoWeekOf(const CivilTime& t) {
   return {th.year, (th.day_of_year - 1) / 7 + 1};
 }
 
+// Midnight and noon are 12.
 int TwelveHour(int hour) { return hour % 12 == 0 ? 12 : hour % 12; }
 
 struct Field {
@@ -128,6 +132,7 @@ std::string_view Compound(char directive) {
   }
 }
 
+// The directives that print a word. A date has no zone: %z and %Z are empty, as in Python.
 std::optional<std::string> WordField(char directive, const CivilTime& t, bool has_zone) {
   const auto weekday = kDayNames[static_cast<std::size_t>(t.weekday)];
   const auto month = kMonthNames[static_cast<std::size_t>(t.month - 1)];
@@ -169,6 +174,7 @@ bool ReadNumber(std::string_view* text, std::size_t width, int* value) {
   return n > 0;
 }
 
+// ASCII letters, either case; `b` is at least as long as `a`.
 bool SameLetters(std::string_view a, std::string_view b) {
   for (std::size_t i = 0; i < a.size(); ++i) {
     if ((a[i] | 0x20) != (b[i] | 0x20)) return false;
@@ -176,6 +182,7 @@ bool SameLetters(std::string_view a, std::string_view b) {
   return true;
 }
 
+// The full name first: "May" is both, "March" is not "Mar" and "ch".
 bool ReadMonth(std::string_view* text, int* month) {
   for (std::size_t i = 0; i < kMonthNames.size(); ++i) {
     for (std::string_view name : {kMonthNames[i], kMonthNames[i].substr(0, 3)}) {
@@ -189,6 +196,7 @@ bool ReadMonth(std::string_view* text, int* month) {
   return false;
 }
 
+// What strptime has read so far; the defaults are Python's.
 struct Parsed {
   int year = 1900;
   int month = 1;
@@ -201,6 +209,7 @@ struct Parsed {
   std::optional<int> day_of_year;
 };
 
+// "Z", "+02:00" or "+0200".
 bool ReadOffset(std::string_view* text, int* minutes) {
   if (text->starts_with('Z')) {
     text->remove_prefix(1);
@@ -218,6 +227,7 @@ bool ReadOffset(std::string_view* text, int* minutes) {
   return true;
 }
 
+// A fraction of up to six digits: "5" is half a second.
 bool ReadMicros(std::string_view* text, int* micro) {
   const std::size_t before = text->size();
   if (!ReadNumber(text, 6, micro)) return false;
@@ -225,6 +235,7 @@ bool ReadMicros(std::string_view* text, int* micro) {
   return true;
 }
 
+// False for a mismatch and for a directive that only strftime knows.
 bool ReadDirective(char directive, std::string_view* text, Parsed* p) {
   int number = 0;
   switch (directive) {
@@ -275,6 +286,8 @@ struct CalendarDifference {
   std::int64_t us = 0;  // below a day
 };
 
+// Whole months are counted as long as they do not pass `b`; a start on the 31st counts as the last
+// day of a shorter month.
 CalendarDifference Difference(DateTime a, DateTime b) {
   const sys_days day_a = floor<days>(a.at);
   const sys_days day_b = floor<days>(b.at);
@@ -341,6 +354,7 @@ std::string DateText(Date d) {
   return fmt::format("{:04}-{:02}-{:02}", c.year, c.month, c.day);
 }
 
+// Days are rounded down and the rest is positive: minus one hour is "-1 day, 23:00:00".
 std::string TimeDeltaText(TimeDelta d) {
   const std::int64_t whole = FloorDiv(d.us, kDay);
   const std::int64_t us = d.us - whole * kDay;

@@ -1,3 +1,5 @@
+// Evaluation walks the tree; its depth is bounded by the parser. Each step gives a value or an
+// error and remembers the place of the innermost failure.
 #include "core/template/eval.h"
 
 #include <fmt/format.h>
@@ -24,6 +26,7 @@ Value Evaluator::Placed(Value value, const Node& node) const {
 }
 
 Error Evaluator::At(const Node& node, Error error) {
+  // The innermost expression fails first and keeps its place while the error passes outwards.
   if (!error_at_) error_at_ = node.begin;
   return error;
 }
@@ -124,6 +127,7 @@ Result<Value> Evaluator::EvalName(const Node& node) {
   return Placed(std::move(value), node);
 }
 
+// Jinja keeps an undefined item until it is used; here it fails at once, where it is written.
 Result<Value> Evaluator::EvalList(const Node& node) {
   List items;
   for (const NodePtr& kid : node.kids) {
@@ -133,6 +137,7 @@ Result<Value> Evaluator::EvalList(const Node& node) {
   return Value(std::move(items));
 }
 
+// A key that comes twice keeps its place and takes the later value, as in Python.
 Result<Value> Evaluator::EvalDict(const Node& node) {
   Object object;
   for (std::size_t i = 0; i < node.kids.size(); i += 2) {
@@ -153,6 +158,7 @@ Result<Value> Evaluator::EvalDict(const Node& node) {
   return Value(std::move(object));
 }
 
+// A member of something undefined is an error even under `default`: Jinja's strict rule.
 Result<Value> Evaluator::EvalMember(const Node& node) {
   NM_ASSIGN_OR_RETURN(Value object, Eval(*node.kids[0]));
   if (const auto* owner = object.As<Namespace>()) {
@@ -219,6 +225,7 @@ Result<Value> Evaluator::EvalCall(const Node& node) {
   return method->call(self, bound.args);
 }
 
+// Only `default` may see an undefined input; what it gives may be undefined again.
 Result<Value> Evaluator::EvalFilter(const Node& node) {
   const FilterRow* filter = FindFilter(node.name);
   NM_ASSIGN_OR_RETURN(const Value input,
@@ -273,6 +280,7 @@ Result<Value> Evaluator::EvalConcat(const Node& node) {
   return Value(std::move(text));
 }
 
+// Only the branch taken is evaluated.
 Result<Value> Evaluator::EvalCond(const Node& node) {
   NM_ASSIGN_OR_RETURN(const Value condition, EvalDefined(*node.kids[1]));
   NM_ASSIGN_OR_RETURN(const bool truth, Truth(condition));

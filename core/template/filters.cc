@@ -26,6 +26,7 @@ std::string_view StripSpaces(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
+// An optional argument that is false by default.
 Result<bool> Flag(const Value* arg) { return arg ? Truth(*arg) : Result<bool>(false); }
 
 // What iteration over the value gives: items, characters or keys.
@@ -66,11 +67,13 @@ Result<List> Attributes(const List& items, const Value* attribute) {
   return out;
 }
 
+// The key of sort and unique: texts without case, unless asked.
 Value Folded(const Value& value, bool case_sensitive) {
   const auto* text = value.As<std::string>();
   return text && !case_sensitive ? Value(ToLower(*text)) : value;
 }
 
+// default(value, true) replaces everything false, too.
 Result<Value> Default(const Value& input, const Args& args) {
   const Value fallback = args[0] ? *args[0] : Value("");
   if (input.is_undefined()) return fallback;
@@ -148,6 +151,7 @@ Result<Value> Join(const Value& input, const Args& args) {
   return Value(std::move(out));
 }
 
+// Of a text: code points.
 Result<Value> Length(const Value& input, const Args&) {
   std::size_t size = 0;
   if (const List* list = input.list()) {
@@ -216,6 +220,7 @@ std::optional<double> ParseFloat(std::string_view text) {
   return value;
 }
 
+// Towards zero; nothing beyond 64 bits.
 std::optional<std::int64_t> Truncate(double value) {
   if (!(std::fabs(value) < 9.2e18)) return std::nullopt;
   return static_cast<std::int64_t>(value);
@@ -245,6 +250,7 @@ Result<Value> Int(const Value& input, const Args& args) {
   return Value(*value);
 }
 
+// A text that is no number gives the default, silently: Jinja's rule.
 Result<Value> Float(const Value& input, const Args& args) {
   const Value fallback = args[0] ? *args[0] : Value(0.0);
   Number n;
@@ -314,6 +320,7 @@ Result<Value> Last(const Value& input, const Args&) {
   return items.back();
 }
 
+// Stable; texts without case unless asked, as in Jinja.
 Result<Value> Sort(const Value& input, const Args& args) {
   NM_ASSIGN_OR_RETURN(const List items, Items(input));
   NM_ASSIGN_OR_RETURN(const bool reverse, Flag(args[0]));
@@ -350,6 +357,7 @@ std::optional<std::string> Identity(const Value& value) {
   return std::string(TypeName(value)) + *text;
 }
 
+// The first of equal items stays. A list, where Jinja gives a generator.
 Result<Value> Unique(const Value& input, const Args& args) {
   NM_ASSIGN_OR_RETURN(const List items, Items(input));
   NM_ASSIGN_OR_RETURN(const bool case_sensitive, Flag(args[0]));
@@ -367,6 +375,7 @@ Result<Value> Unique(const Value& input, const Args& args) {
   return Value(std::move(out));
 }
 
+// Lists are refused: quoting their repr would hand one odd word to the command.
 Result<Value> Quote(const Value& input, const Args&) {
   if (input.list() || input.object()) {
     return Invalid(fmt::format("q quotes one word, not a {}", TypeName(input)),

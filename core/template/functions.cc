@@ -45,6 +45,7 @@ Result<Value> DsAdd(const Args& args, Rng*) {
   return Value(DateText(sum));
 }
 
+// Like Airflow's: a date without a zone in, a text out.
 Result<Value> DsFormat(const Args& args, Rng*) {
   NM_ASSIGN_OR_RETURN(const std::string text, ToText(*args[0]));
   NM_ASSIGN_OR_RETURN(const std::string from, TextArg(*args[1], "input_format"));
@@ -69,6 +70,8 @@ Result<Value> DsRange(const Args& args, Rng*) {
   return Value(std::move(out));
 }
 
+// Airflow defaults `since` to now; a template that reads a clock would render differently on a
+// retry.
 Result<Value> DiffForHumans(const Args& args, Rng*) {
   if (!args[1] || args[1]->is_none()) {
     return Invalid("datetime_diff_for_humans needs `since`: a template has no clock",
@@ -80,6 +83,7 @@ Result<Value> DiffForHumans(const Args& args, Rng*) {
   return Value(DifferenceForHumans(*t, *since));
 }
 
+// The parameters in Python's order; fractions are rounded to microseconds.
 Result<Value> MakeTimeDelta(const Args& args, Rng*) {
   static constexpr std::array<std::int64_t, 7> kMicros = {
       86'400'000'000, 1'000'000, 1, 1'000, 60'000'000, 3'600'000'000, 604'800'000'000};
@@ -97,6 +101,7 @@ Result<Value> MakeTimeDelta(const Args& args, Rng*) {
   return Value(TimeDelta{std::llrint(us)});
 }
 
+// 53 bits, as Python's random.random().
 Result<Value> Random(const Args&, Rng* rng) {
   return Value(static_cast<double>(rng->Next() >> 11) / 9007199254740992.0);  // 2^53
 }
@@ -126,6 +131,7 @@ constexpr MacroRow kMacros[] = {
     {{"uuid", {}}, Uuid},
 };
 
+// The method exists for another type.
 Error NoMethod(const Value& self, std::string_view name) {
   return Invalid(fmt::format("a {} has no method \"{}\"", TypeName(self), name));
 }

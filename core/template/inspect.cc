@@ -79,6 +79,7 @@ class Inspector {
     return Ok();
   }
 
+  // Notes edges (outputs.x) and params, and checks the members of closed namespaces.
   Status VisitMember(const Node& node, bool as_owner) {
     const Node& owner_node = *node.kids[0];
     const std::string owner = NamespaceOf(owner_node);
@@ -116,6 +117,7 @@ class Inspector {
     return Ok();
   }
 
+  // Name and arguments are checked by the same rows that rendering uses.
   Status VisitCall(const Node& node) {
     const Node& callee = *node.kids[0];
     const Callee what = ClassifyCallee(callee);
@@ -153,6 +155,8 @@ enum class Origin : std::uint8_t {
   kForeign,  // may hold anything
 };
 
+// Judges the text that an expression prints; what only decides (conditions, tests, comparisons)
+// does not count.
 class OriginFinder {
  public:
   explicit OriginFinder(const Template& source) : source_(source) {}
@@ -236,6 +240,7 @@ class OriginFinder {
     return row && row->engine_made ? Origin::kOurs : Foreign(node);
   }
 
+  // Numbers cannot carry shell syntax.
   Origin OfFilter(const Node& node) {
     if (node.name == "q") return Origin::kQuoted;
     const bool number =

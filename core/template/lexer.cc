@@ -1,3 +1,4 @@
+// One pass over the characters of an expression, by the regular expressions of Jinja's lexer.
 #include "core/template/lexer.h"
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ std::optional<std::uint32_t> ReadHex(std::string_view text) {
   return value;
 }
 
+// The escapes of one letter; '\0' for any other.
 char SimpleEscape(char c) {
   static constexpr std::string_view kFrom = "ntrabfv\\'\"";
   static constexpr std::string_view kTo = "\n\t\r\a\b\f\v\\'\"";
@@ -59,6 +61,7 @@ class Lexer {
     return false;
   }
 
+  // "-}}" closes as well and strips the white space after it.
   bool AtClosing() {
     out_->strip_after = Rest().starts_with("-}}");
     if (!out_->strip_after && !Rest().starts_with("}}")) return false;
@@ -156,6 +159,7 @@ class Lexer {
     return ReadInteger(digits, end);
   }
 
+  // Python refuses 007, so that nobody takes it for octal.
   bool ReadInteger(const std::string& digits, std::size_t end) {
     const std::size_t begin = at_;
     if (digits.size() > 1 && digits[0] == '0' && digits.find_first_not_of('0') < digits.size()) {
@@ -168,6 +172,7 @@ class Lexer {
     return true;
   }
 
+  // Either quote; a line break inside is allowed, as in Jinja.
   bool ReadText(char quote) {
     const std::size_t begin = at_;
     std::string decoded;

@@ -1,3 +1,4 @@
+// The tables of names and the search for the nearest one.
 #include "core/template/names.h"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@ using K = RootKind;
 constexpr std::string_view kUseDates = "use data_interval_start and data_interval_end";
 constexpr std::string_view kLater = "not available in this release";
 
+// product.md 2.6, then the old names of Airflow 1 and 2, then what this release does not give.
 constexpr std::array kRoots = {
     RootName{"data_interval_start", K::kValue, true},
     RootName{"data_interval_end", K::kValue, true},
@@ -68,6 +70,7 @@ constexpr std::array kRoots = {
     RootName{"exception", K::kUnavailable, false, kLater},
 };
 
+// The members of the namespaces with a closed list.
 constexpr std::array kMembers = {
     MemberName{"dag", "dag_id", true},
     MemberName{"task", "task_id", true},

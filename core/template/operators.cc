@@ -1,3 +1,4 @@
+// Operators by Python's rules: floor division, bool as int, exact order of ints and floats.
 #include "core/template/operators.h"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kDayMicros = 86'400'000'000;
 
+// `1 + 'a'`: names both types, since the values may be secret or long.
 Error BadOperands(Op op, const Value& a, const Value& b) {
   std::string hint;
   if (op == Op::kAdd && (a.As<std::string>() || b.As<std::string>())) {
@@ -55,6 +57,7 @@ double FloorDivFloat(double a, double b) {
   return q - whole > 0.5 ? whole + 1.0 : whole;
 }
 
+// A negative exponent gives a float, as in Python.
 Result<Value> IntPower(std::int64_t base, std::int64_t exponent) {
   if (exponent < 0) {
     if (base == 0) return ZeroDivision();
@@ -71,6 +74,7 @@ Result<Value> IntPower(std::int64_t base, std::int64_t exponent) {
   return Value(result);
 }
 
+// Python's integers have no end; ours end with an error, never by wrapping.
 Result<Value> IntArithmetic(Op op, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   switch (op) {
@@ -98,6 +102,7 @@ Result<Value> IntArithmetic(Op op, std::int64_t a, std::int64_t b) {
   }
 }
 
+// Where C++ gives infinity or nan, Python raises; so do we.
 Result<Value> FloatArithmetic(Op op, double a, double b) {
   switch (op) {
     case Op::kAdd:
@@ -129,6 +134,7 @@ Result<Value> FloatArithmetic(Op op, double a, double b) {
   return Value(power);
 }
 
+// 'ab' * 3 and [1] * 3; a negative count gives nothing. The size is checked before it is built.
 Result<Value> Repeat(const Value& value, std::int64_t times) {
   const auto count = static_cast<std::size_t>(std::max<std::int64_t>(times, 0));
   if (const auto* text = value.As<std::string>()) {
@@ -154,6 +160,7 @@ std::optional<std::int64_t> RoundMicros(long double us) {
   return static_cast<std::int64_t>(std::llrint(us));
 }
 
+// timedelta * n, / n, // n.
 Result<Value> ScaleDelta(Op op, const Value& a, const Value& b, TimeDelta delta, Number factor) {
   const auto us = static_cast<long double>(delta.us);
   if (op == Op::kMul) {
@@ -175,6 +182,7 @@ Result<Value> ScaleDelta(Op op, const Value& a, const Value& b, TimeDelta delta,
   return scaled ? Result<Value>(Value(TimeDelta{*scaled})) : Overflow();
 }
 
+// Between two timedeltas: + - % give a timedelta, / a float, // an int.
 Result<Value> DeltaArithmetic(Op op, std::int64_t a, std::int64_t b) {
   switch (op) {
     case Op::kDiv:
@@ -231,6 +239,7 @@ Result<Value> DateArithmetic(Op op, const Value& a, const Value& b) {
 
 bool IsDateLike(const Value& v) { return v.As<DateTime>() || v.As<Date>() || v.As<TimeDelta>(); }
 
+// text + text, list + list.
 Result<Value> Join(const Value& a, const Value& b) {
   if (a.As<std::string>()) {
     NM_RETURN_IF_ERROR(CheckTextSize(a.As<std::string>()->size() + b.As<std::string>()->size()));
@@ -242,6 +251,7 @@ Result<Value> Join(const Value& a, const Value& b) {
   return Value(std::move(out));
 }
 
+// `in`: part of a text, item of a list, key of an object.
 Result<bool> Contains(const Value& needle, const Value& haystack) {
   if (const auto* text = haystack.As<std::string>()) {
     const auto* part = needle.As<std::string>();
@@ -263,6 +273,7 @@ Result<bool> Contains(const Value& needle, const Value& haystack) {
       fmt::format("\"in\" needs a list, an object or a text, not {}", TypeName(haystack)));
 }
 
+// Names the near key, or all keys if they are few.
 Undefined NoMember(const Value& value, std::string_view name, std::string_view text) {
   Undefined undefined;
   undefined.what = fmt::format("\"{}\" is not defined", text);
@@ -398,6 +409,7 @@ Result<Value> Index(const Value& value, const Value& index, std::string_view tex
   if (const auto* key = index.As<std::string>()) return Member(value, *key, text);
   Number n;
   const bool integer = ToNumber(index, &n) && !n.is_float;
+  // Indexes count from the end if negative; beyond either end is undefined, not an error.
   const auto pick = [&](const auto& items) -> Value {
     const auto size = static_cast<std::int64_t>(items.size());
     const std::int64_t i = n.i < 0 ? n.i + size : n.i;

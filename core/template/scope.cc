@@ -1,3 +1,4 @@
+// Names of a run as values; nothing is computed or parsed before a template asks for it.
 #include "core/template/scope.h"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 namespace nightmill::tmpl {
 namespace {
 
+// Undefined is no error yet: `default` and `is defined` may follow.
 Value Missing(std::string what, std::string hint = {}) {
   return Value(Undefined{.what = std::move(what), .hint = std::move(hint)});
 }
@@ -37,6 +39,7 @@ std::string Compact(std::string_view text) {
 
 }  // namespace
 
+// Parsed once per rendering, and only if a template names it.
 Result<Value> Scope::Json(std::string_view key, std::string_view text) {
   if (const auto found = parsed_.find(key); found != parsed_.end()) return found->second;
   Result<Value> value = ParseJsonValue(text);
@@ -62,6 +65,7 @@ Value Scope::LogicalDate(std::string_view name, std::string_view filter) {
   return Value(Compact(ts));
 }
 
+// The old names, by what Airflow 2 made of them.
 Result<Value> Scope::OldRoot(std::string_view name) {
   if (name == "execution_date") return LogicalDate(name, {});
   if (name.starts_with("next_")) {
@@ -141,6 +145,7 @@ Result<Value> Scope::Output(std::string_view task_id) {
   return Json(key, *text);
 }
 
+// Airflow keeps variables as texts: var.json parses the text, var.value gives it.
 Result<Value> Scope::Variable(std::string_view name, bool as_json) {
   NM_ASSIGN_OR_RETURN(const Value all, Json("var", context_.variables));
   const Object* object = all.object();

@@ -1,3 +1,4 @@
+// The room's door: strings and JSON in, rendered text and JSON out.
 #include "core/template/template.h"
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ std::string JsonString(std::string_view text) {
   return Json(text).dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
+// Literal texts and printed expressions in turn.
 Result<std::string> Text(const tmpl::Template& parsed, tmpl::Scope* scope) {
   tmpl::Evaluator evaluator(parsed, scope);
   std::string out;
@@ -34,6 +36,7 @@ Result<std::string> Text(const tmpl::Template& parsed, tmpl::Scope* scope) {
   return out;
 }
 
+// The JSON form of one rendered string; `place` tells equal strings apart for random and uuid.
 Result<std::string> OneString(std::string_view text, std::string_view place, tmpl::Scope* scope) {
   if (!IsTemplate(text)) return JsonString(text);
   scope->SeedRandom(place, text);

@@ -1,3 +1,4 @@
+// Texts, truth, equality and order of values, and their two JSON forms.
 #include "core/template/value.h"
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Every use of an undefined value but `is defined` and `default` ends here.
 Error UseOfUndefined(const Undefined& u) { return Invalid(u.what, u.hint); }
 
 Error UseOfNamespace(const Namespace& n) {
@@ -26,6 +28,7 @@ bool IsUnprintable(std::uint32_t c) {
          (c >= 0x2028 && c <= 0x202f) || (c >= 0xd800 && c <= 0xf8ff) || c == 0x3000 || c == 0xfeff;
 }
 
+// One character of a repr.
 void AppendReprEscape(std::string_view point, char quote, std::string* out) {
   const std::uint32_t c = DecodeUtf8(point);
   if (c == static_cast<unsigned char>(quote) || c == '\\') {
@@ -46,6 +49,7 @@ void AppendReprEscape(std::string_view point, char quote, std::string* out) {
   }
 }
 
+// Single quotes, unless the text has one and no double quote.
 std::string TextRepr(std::string_view text) {
   const bool single = text.find('\'') != std::string_view::npos;
   const bool both = single && text.find('"') != std::string_view::npos;
@@ -82,6 +86,7 @@ Result<bool> EqualLists(const List& a, const List& b) {
   return true;
 }
 
+// The order of members does not matter.
 Result<bool> EqualObjects(const Object& a, const Object& b) {
   if (a.size() != b.size()) return false;
   for (const auto& [key, value] : a) {
@@ -108,6 +113,7 @@ int Sign(const T& a, const T& b) {
   return a < b ? -1 : b < a ? 1 : 0;
 }
 
+// The first unequal pair decides, else the length.
 Result<int> OrderLists(const List& a, const List& b) {
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     NM_ASSIGN_OR_RETURN(const bool same, Equal(a[i], b[i]));
@@ -116,6 +122,7 @@ Result<int> OrderLists(const List& a, const List& b) {
   return Sign(a.size(), b.size());
 }
 
+// Integers beyond 64 bits are refused: a float would change them silently.
 Result<Value> FromJson(const Json& json) {
   switch (json.type()) {
     case Json::value_t::null:
@@ -158,6 +165,7 @@ Result<Value> FromJson(const Json& json) {
   }
 }
 
+// Dates take their str() form, as they have in the middle of a text.
 Result<Json> ToJson(const Value& value) {
   if (value.is_none()) return Json(nullptr);
   if (const auto* b = value.As<bool>()) return Json(*b);
@@ -216,6 +224,7 @@ std::string PythonJsonString(std::string_view text) {
   return out + '"';
 }
 
+// json.dumps(sort_keys=True), with Python's spaces after "," and ":".
 class PythonJsonWriter {
  public:
   explicit PythonJsonWriter(int indent) : indent_(indent) {}
@@ -318,6 +327,7 @@ bool ToNumber(const Value& value, Number* out) {
 }
 
 std::string FloatText(double value) {
+  // fmt and Python both print the shortest text that reads back, but fmt leaves ".0" out.
   std::string text = fmt::format("{}", value);
   if (text.find_first_of(".en") == std::string::npos) text += ".0";
   return text;
