@@ -13,16 +13,14 @@ constexpr Duration kLookOften = 50ms;
 
 }  // namespace
 
-ProcessRunner::ProcessRunner(boost::asio::io_context& io, Offspring& offspring,
-                             Background& background, AttemptObserver observer)
-    : context_{io, offspring, background,
-               {std::move(observer.started),
-                [this, finished = std::move(observer.finished)](AttemptReport report) {
-                  tasks_.erase(report.id);
-                  finished(std::move(report));
-                }}},
-      offspring_(offspring),
-      look_timer_(io) {}
+ProcessRunner::ProcessRunner(ProcessContext context)
+    : context_(std::move(context)), look_timer_(context_.io) {
+  context_.observer.finished = [this, finished = std::move(context_.observer.finished)](
+                                   AttemptReport report) {
+    tasks_.erase(report.id);
+    finished(std::move(report));
+  };
+}
 
 void ProcessRunner::Start(AttemptSpec spec) {
   const AttemptId id = spec.id;
@@ -57,7 +55,7 @@ void ProcessRunner::Look() {
   const auto tasks = tasks_;
   for (const auto& [id, task] : tasks) task->Look();
   // Daemons that tasks left to themselves and that died since.
-  static_cast<void>(offspring_.Orphans());
+  static_cast<void>(context_.offspring.Orphans());
   const bool often = std::any_of(tasks_.begin(), tasks_.end(),
                                  [](const auto& task) { return task.second->restless(); });
   look_timer_.expires_after(often ? kLookOften : kLookEvery);

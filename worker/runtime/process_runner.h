@@ -14,8 +14,7 @@ namespace nightmill {
 
 class ProcessRunner {
  public:
-  ProcessRunner(boost::asio::io_context& io, Offspring& offspring, Background& background,
-                AttemptObserver observer);
+  explicit ProcessRunner(ProcessContext context);
 
   // Its start is already in the spool.
   void Start(AttemptSpec spec);
@@ -30,7 +29,6 @@ class ProcessRunner {
   void Look();
 
   ProcessContext context_;
-  Offspring& offspring_;
   std::map<AttemptId, std::shared_ptr<ProcessTask>> tasks_;
   boost::asio::steady_timer look_timer_;
   bool looking_ = false;

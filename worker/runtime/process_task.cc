@@ -41,8 +41,8 @@ ProcessTask::ProcessTask(ProcessContext& context, AttemptSpec spec)
     : context_(context),
       spec_(std::move(spec)),
       mark_(AttemptMark(spec_.incarnation, spec_.id)),
-      first_env_(WorkerVariables(spec_, mark_, TaskOutput(spec_.output_dir))),
-      output_(spec_.output_dir),
+      output_(spec_.output_dir, context.spares),
+      first_env_(WorkerVariables(spec_, mark_, output_)),
       pidfd_(context.io),
       timer_(context.io),
       spawn_delay_(kFirstSpawnDelay) {}
@@ -89,7 +89,7 @@ void ProcessTask::TrySpawn() {
 
 void ProcessTask::Refuse(const SpawnError& error) {
   if (log_) log_->Note(error.message);
-  output_.Discard();
+  output_.DiscardEmpty();
   if (error.failure == SpawnFailure::kRefused) {
     return Finish(ReportFor(spec_, outcome::Failed{"launch", error.message, -1, 0}));
   }
@@ -139,7 +139,7 @@ void ProcessTask::End(EndCause cause) {
   if (done_ || cause_ != EndCause::kNone) return;
   cause_ = cause;
   if (pid_ == 0) {
-    output_.Discard();
+    output_.DiscardEmpty();
     return Finish(ReportFor(spec_, OutcomeOf(cause_)));
   }
   if (force_ == Force::kNone) Terminate();
@@ -226,7 +226,7 @@ void ProcessTask::Complete() {
   if (std::holds_alternative<outcome::Succeeded>(report.outcome)) {
     report.artifact = output_.KeepArtifact();
   } else if (!output_.DiscardEmpty()) {
-    context_.background.Run([output = output_] { output.Discard(); });
+    context_.background.Run([folder = spec_.output_dir] { TaskOutput::Discard(folder); });
   }
   Finish(std::move(report));
 }

@@ -34,6 +34,7 @@ struct ProcessContext {
   boost::asio::io_context& io;
   Offspring& offspring;
   Background& background;
+  SpareFolders& spares;
   AttemptObserver observer;
 };
 
@@ -70,8 +71,8 @@ class ProcessTask : public std::enable_shared_from_this<ProcessTask> {
   ProcessContext& context_;
   const AttemptSpec spec_;
   const std::string mark_;
+  const TaskOutput output_;
   const Environment first_env_;
-  TaskOutput output_;
   std::optional<LogSink> log_;
 
   boost::asio::posix::stream_descriptor pidfd_;

@@ -75,20 +75,17 @@ Result<std::string> OutputToJson(std::string_view text, OutputMode mode) {
   return std::string("null");
 }
 
-TaskOutput::TaskOutput(std::string directory) : directory_(std::move(directory)) {
+TaskOutput::TaskOutput(std::string directory, SpareFolders& spares)
+    : directory_(std::move(directory)), spares_(spares) {
   if (!directory_.empty()) file_ = directory_ + ".out";
 }
 
 Status TaskOutput::Prepare() const {
-  if (directory_.empty() || ::mkdir(directory_.c_str(), 0700) == 0) return Ok();
-  std::error_code error;
-  if (errno == ENOENT) {
-    std::filesystem::create_directories(std::filesystem::path(directory_).parent_path(), error);
-  } else if (errno == EEXIST) {
-    Discard();
-  }
-  if (::mkdir(directory_.c_str(), 0700) == 0) return Ok();
-  return Unavailable(fmt::format("cannot create {}: {}", directory_, strerror(errno)));
+  if (directory_.empty()) return Ok();
+  Status taken = spares_.Take(directory_);
+  if (taken.ok() || taken.error().code != ErrorCode::kConflict) return taken;
+  Discard(directory_);
+  return spares_.Take(directory_);
 }
 
 Result<std::string> TaskOutput::Take(OutputMode mode) const {
@@ -116,20 +113,18 @@ Result<std::string> TaskOutput::Take(OutputMode mode) const {
 }
 
 std::string TaskOutput::KeepArtifact() const {
-  if (directory_.empty() || ::rmdir(directory_.c_str()) == 0 || errno == ENOENT) return {};
-  return directory_;
+  return directory_.empty() || spares_.Return(directory_) ? std::string() : directory_;
 }
 
 bool TaskOutput::DiscardEmpty() const {
   if (directory_.empty()) return true;
   ::unlink(file_.c_str());
-  return ::rmdir(directory_.c_str()) == 0 || errno == ENOENT;
+  return spares_.Return(directory_);
 }
 
-void TaskOutput::Discard() const {
-  if (DiscardEmpty()) return;
+void TaskOutput::Discard(const std::string& directory) {
   std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  std::filesystem::remove_all(directory, ignored);
 }
 
 }  // namespace nightmill

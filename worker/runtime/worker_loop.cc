@@ -126,6 +126,7 @@ class WorkerLoop {
   std::unique_ptr<Spool> spool_;
   Offspring offspring_;
   Background background_;
+  SpareFolders spares_;
   ProcessRunner processes_;
   OperatorHosts hosts_;
   Pokes pokes_;
@@ -162,8 +163,9 @@ WorkerLoop::WorkerLoop(WorkerOptions options, std::string boot_id)
       boot_id_(std::move(boot_id)),
       incarnation_(NewIncarnation()),
       signals_(io_, SIGTERM, SIGINT),
-      processes_(io_, offspring_, background_,
-                 ObserverOf(*this, &WorkerLoop::OnStarted, &WorkerLoop::OnFinished)),
+      spares_(fmt::format("{}/spool/{}/spare", options_.state_dir, options_.name)),
+      processes_({io_, offspring_, background_, spares_,
+                  ObserverOf(*this, &WorkerLoop::OnStarted, &WorkerLoop::OnFinished)}),
       hosts_(io_, offspring_,
              {.host = {options_.program.empty() ? OwnProgram() : options_.program, incarnation_,
                        OwnEnvironment()},

@@ -13,6 +13,7 @@
 #include "worker/runtime/log_sink.h"
 #include "worker/runtime/pokes.h"
 #include "worker/runtime/proc.h"
+#include "worker/runtime/spare_folders.h"
 #include "worker/runtime/task_output.h"
 
 namespace nightmill {
@@ -120,7 +121,8 @@ TEST_F(PartsTest, OutputsAsJson) {
 }
 
 TEST_F(PartsTest, OutputFolderIsEmptyAtEachStart) {
-  const TaskOutput output(dir_ + "/deep/er/out");
+  SpareFolders spares(dir_ + "/spare");
+  const TaskOutput output(dir_ + "/deep/er/out", spares);
   ASSERT_TRUE(output.Prepare().ok());
   std::ofstream(output.directory() + "/left") << "x";
   ASSERT_TRUE(output.Prepare().ok());
@@ -128,8 +130,8 @@ TEST_F(PartsTest, OutputFolderIsEmptyAtEachStart) {
   EXPECT_EQ(output.KeepArtifact(), "");
   EXPECT_FALSE(fs::exists(output.directory()));
   Write("file", "");
-  EXPECT_FALSE(TaskOutput(dir_ + "/file/out").Prepare().ok());
-  const TaskOutput none("");
+  EXPECT_FALSE(TaskOutput(dir_ + "/file/out", spares).Prepare().ok());
+  const TaskOutput none("", spares);
   EXPECT_TRUE(none.Prepare().ok());
   EXPECT_EQ(*none.Take(OutputMode::kJson), "null");
   EXPECT_EQ(none.KeepArtifact(), "");
@@ -137,13 +139,47 @@ TEST_F(PartsTest, OutputFolderIsEmptyAtEachStart) {
 }
 
 TEST_F(PartsTest, OutputMustBeAPlainFile) {
-  const TaskOutput output(dir_ + "/out");
+  SpareFolders spares(dir_ + "/spare");
+  const TaskOutput output(dir_ + "/out", spares);
   ASSERT_TRUE(output.Prepare().ok());
   fs::create_directory(output.file());
   EXPECT_FALSE(output.Take(OutputMode::kJson).ok());
   fs::remove(output.file());
   fs::create_symlink(Write("secret", "1"), output.file());
   EXPECT_FALSE(output.Take(OutputMode::kJson).ok());
+}
+
+TEST_F(PartsTest, SpareFoldersGoRound) {
+  const auto inode = [](const std::string& path) {
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+  };
+  const std::string a = dir_ + "/a";
+  const std::string b = dir_ + "/x/y/b";
+  ino_t first = 0;
+  {
+    SpareFolders spares(dir_ + "/spare");
+    ASSERT_TRUE(spares.Take(a).ok());
+    first = inode(a);
+    EXPECT_TRUE(spares.Return(a));
+    EXPECT_FALSE(fs::exists(a));
+    ASSERT_TRUE(spares.Take(b).ok());
+    EXPECT_EQ(inode(b), first);
+    // What is not as we made it is not used again.
+    chmod(b.c_str(), 0777);
+    EXPECT_TRUE(spares.Return(b));
+    EXPECT_TRUE(fs::is_empty(dir_ + "/spare"));
+    ASSERT_TRUE(spares.Take(a).ok());
+    first = inode(a);
+    EXPECT_TRUE(spares.Return(a));
+  }
+  SpareFolders later(dir_ + "/spare");
+  ASSERT_TRUE(later.Take(a).ok());
+  EXPECT_EQ(inode(a), first);
+  Write("a/file", "x");
+  EXPECT_FALSE(later.Return(a));
+  EXPECT_FALSE(later.Take(a).ok());
+  EXPECT_TRUE(later.Return(dir_ + "/never was"));
 }
 
 TEST_F(PartsTest, LogsAppendAndAreCut) {
