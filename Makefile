@@ -11,8 +11,10 @@ WITHOUT_TESTS := $(if $(wildcard build/release/CMakeCache.txt),,-DNIGHTMILL_TEST
 demo: release
 	@$(NIGHTMILL) demo --state-dir $(STATE) $(if $(filter once,$(DEMO)),--once)
 
+# Exit code 8 is "no server there": stopped already.
 demo-stop:
-	@test ! -x $(NIGHTMILL) || $(NIGHTMILL) server stop --state-dir $(STATE)
+	@test ! -f $(STATE)/server.json || \
+	  $(NIGHTMILL) server stop --cancel --state-dir $(STATE) || test $$? = 8
 
 demo-clean: demo-stop
 	@rm -rf $(STATE)

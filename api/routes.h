@@ -26,7 +26,7 @@ std::optional<Role> ParseRole(std::string_view word);
 // What handlers may use. One per API thread.
 struct ApiContext {
   Mailbox& mailbox;
-  Queries& queries;
+  Queries queries;
   const OperatorCatalog& catalog;
   std::string state_dir;   // base of log paths
   std::string durability;  // "full" or "process"

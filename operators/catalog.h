@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/model/operator_catalog.h"
 
@@ -21,5 +22,7 @@ OperatorEntry CompactEntry();
 // The draft-07 property texts shared by all entries: {"in": .., "out": .., "as_of": .., ..} without
 // the outer braces, to be joined with an entry's own properties.
 std::string CommonProperties();
+// The schema of a list of checks (operators/checks.h).
+std::string CheckSuiteSchema(std::string_view description);
 
 }  // namespace nightmill

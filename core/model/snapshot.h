@@ -21,7 +21,7 @@ struct Snapshot {
   std::vector<PoolRow> pools;
   std::vector<BackfillRow> backfills;           // active and paused
   std::vector<BackfillSlotRow> backfill_slots;  // of those backfills
-  // Logical dates of runs (of any state) beyond the slot cursor (DagRow::last_tick) of their DAG: a
+  // Filled by the shell: logical dates of runs of any state from the slot cursor of their DAG on: a
   // slot that falls on one of them gets no second run.
   std::vector<std::pair<std::string, Instant>> taken_dates;
   RunKey last_run;  // highest ids given so far

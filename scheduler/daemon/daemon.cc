@@ -91,10 +91,13 @@ class DaemonShell : public Daemon {
     spdlog::info("state {}: epoch {}, {} live runs, {} open attempts, durability {}",
                  options_.state_dir, store_.epoch().value, engine_.live_runs(),
                  engine_.open_attempts(), ToString(options_.durability));
-    return executor_->Start();
+    if (!options_.make_first_rows) return Ok();
+    NM_ASSIGN_OR_RETURN(const std::vector<StoreRow> rows, options_.make_first_rows());
+    return rows.empty() ? Ok() : store_.Commit({}, rows);
   }
 
   Status Run(std::function<void()> on_ready) override {
+    NM_RETURN_IF_ERROR(executor_->Start());
     loop_.OnStop([this](bool cancel) { Leave(cancel); });
     signals_.async_wait([this](const boost::system::error_code& error, int) {
       if (!error) Leave(false);

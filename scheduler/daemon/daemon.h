@@ -28,13 +28,15 @@ struct DaemonOptions {
   int sensor_parallelism = limits::kDefaultSensorParallelism;
   std::vector<std::pair<std::string, int>> pools;             // created at start if absent
   std::vector<std::pair<std::string, std::string>> task_env;  // PATH HOME LANG TZ USER TMPDIR
+  // Rows for the first commit of this start (the token of a first start); called under the lock.
+  std::function<Result<std::vector<StoreRow>>()> make_first_rows;
   const OperatorCatalog* catalog = nullptr;
 };
 
 class Daemon {
  public:
   // Takes the lock (kConflict if another daemon owns the state: exit 75), opens the store, recovers
-  // the live state, listens for workers and starts them. Nothing is dispatched before Run.
+  // the live state and listens for workers. Workers are started, and anything dispatched, by Run.
   static Result<std::unique_ptr<Daemon>> Start(DaemonOptions options);
   virtual ~Daemon() = default;
 

@@ -1,5 +1,7 @@
 #include "scheduler/daemon/recovery.h"
 
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include "core/dagfile/dag_json.h"
@@ -12,6 +14,24 @@ std::string FilelocOf(const Snapshot& snapshot, const std::string& dag_id) {
     if (dag.dag_id == dag_id) return dag.fileloc;
   }
   return {};
+}
+
+// Logical dates that a slot still to be decided could fall on (Snapshot::taken_dates).
+Status LoadTakenDates(Store& store, Recovered& recovered) {
+  for (const DagRow& row : recovered.snapshot.dags) {
+    const auto dag = recovered.library.find({row.dag_id, row.version});
+    if (dag == recovered.library.end() || dag->second->timetable == nullptr) continue;
+    const Instant from = row.last_tick ? *row.last_tick - dag->second->schedule->fixed_interval
+                                       : InstantFromMicros(INT64_MIN);
+    NM_ASSIGN_OR_RETURN(const std::vector<DagRunRow> runs,
+                        store.RunsBetween(row.dag_id, from, InstantFromMicros(INT64_MAX)));
+    for (const DagRunRow& run : runs) {
+      if (run.logical_date) {
+        recovered.snapshot.taken_dates.emplace_back(row.dag_id, *run.logical_date);
+      }
+    }
+  }
+  return Ok();
 }
 
 }  // namespace
@@ -42,6 +62,7 @@ Result<Recovered> Recover(Store& store, const OperatorCatalog& catalog) {
           "start the release that began the run, let it end, then upgrade");
     }
   }
+  NM_RETURN_IF_ERROR(LoadTakenDates(store, recovered));
   return recovered;
 }
 

@@ -74,6 +74,11 @@ void DecideSlot(EngineState& state, LiveDag& dag, const SlotDecision& decision) 
 
 }  // namespace
 
+Instant TakenFloor(const LiveDag& dag) {
+  if (!dag.row.last_tick || !dag.newest->dag->schedule) return Instant::min();
+  return *dag.row.last_tick - dag.newest->dag->schedule->fixed_interval;
+}
+
 void DecideDueSlots(EngineState& state, LiveDag& dag) {
   const auto& timetable = dag.newest->dag->timetable;
   if (dag.row.paused || timetable == nullptr) return;
@@ -83,8 +88,7 @@ void DecideDueSlots(EngineState& state, LiveDag& dag) {
   if (plan.last_tick && plan.last_tick != dag.row.last_tick) {
     dag.row.last_tick = plan.last_tick;
     Touch(state, dag);
-    const auto covered = dag.taken.upper_bound(*plan.last_tick);
-    dag.taken.erase(dag.taken.begin(), covered);
+    dag.taken.erase(dag.taken.begin(), dag.taken.lower_bound(TakenFloor(dag)));
   }
   if (plan.truncated > 0) {
     EventRow event;

@@ -9,6 +9,8 @@ namespace nightmill {
 void OnApplyDag(EngineState& state, const event::ApplyDag& event);
 void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event);
 void OnPutPool(EngineState& state, const event::PutPool& event);
+// Slots still to be decided have logical dates from here on (LiveDag::taken).
+Instant TakenFloor(const LiveDag& dag);
 // Decides every slot of this DAG that is due, creates its runs and sets the next timer.
 void DecideDueSlots(EngineState& state, LiveDag& dag);
 

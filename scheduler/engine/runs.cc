@@ -10,6 +10,7 @@
 #include "core/dagfile/dag_json.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
+#include "scheduler/engine/dags.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/transition.h"
@@ -178,9 +179,7 @@ LiveRun& CreateRun(EngineState& state, LiveDag& dag, NewRun wanted) {
   row.triggered_by = std::move(wanted.triggered_by);
   row.backfill = wanted.backfill;
   state.runs.emplace(row.run, std::move(owned));
-  if (row.logical_date && (!dag.row.last_tick || *row.logical_date > *dag.row.last_tick)) {
-    dag.taken.insert(*row.logical_date);
-  }
+  if (row.logical_date && *row.logical_date >= TakenFloor(dag)) dag.taken.insert(*row.logical_date);
   Touch(state, run);
   RecordRun(state, run, "run.created",
             fmt::format(R"({{"run_type":"{}","triggered_by":{}}})", ToString(row.type),

@@ -1,0 +1,177 @@
+#include "cli/command_line.h"
+
+#include <iostream>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+namespace nightmill {
+namespace {
+
+class VerbOverCli11 : public Verb {
+ public:
+  explicit VerbOverCli11(CLI::App* app) : app_(app) {}
+
+  Verb& Arg(const std::string& name, std::string& target, const std::string& help) override {
+    app_->add_option(name, target, help)->required();
+    return *this;
+  }
+  Verb& OptionalArg(const std::string& name, std::string& target,
+                    const std::string& help) override {
+    app_->add_option(name, target, help);
+    return *this;
+  }
+  Verb& Args(const std::string& name, std::vector<std::string>& target,
+             const std::string& help) override {
+    app_->add_option(name, target, help)->required();
+    return *this;
+  }
+  Verb& Option(const std::string& flags, std::string& target, const std::string& help) override {
+    app_->add_option(flags, target, help)->capture_default_str();
+    return *this;
+  }
+  Verb& Option(const std::string& flags, int& target, const std::string& help) override {
+    app_->add_option(flags, target, help)->capture_default_str();
+    return *this;
+  }
+  Verb& Option(const std::string& flags, std::vector<std::string>& target,
+               const std::string& help) override {
+    app_->add_option(flags, target, help)->type_size(1)->allow_extra_args(false);
+    return *this;
+  }
+  Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
+                      const std::string& help) override {
+    // A flag with a default value takes its argument only in the form --wait=30m.
+    app_->add_flag_function(
+        flags + "{}",
+        [&target, flags](std::int64_t) {
+          if (!target) target = "";
+        },
+        help);
+    app_->get_option(flags.substr(0, flags.find(',')))
+        ->each([&target](const std::string& value) {
+          target = value == "{}" || value == "true" || value == "1" ? "" : value;
+        });
+    return *this;
+  }
+  Verb& Flag(const std::string& flags, bool& target, const std::string& help) override {
+    app_->add_flag(flags, target, help);
+    return *this;
+  }
+  Verb& Do(std::function<int()> action) override {
+    action_ = std::move(action);
+    return *this;
+  }
+
+  CLI::App* app() const { return app_; }
+  int Run() const { return action_ ? action_() : 0; }
+
+ private:
+  CLI::App* app_;
+  std::function<int()> action_;
+};
+
+}  // namespace
+
+struct CommandLine::Impl {
+  explicit Impl(const std::string& summary, const std::string& program) : app(summary, program) {}
+
+  CLI::App app;
+  std::vector<std::unique_ptr<VerbOverCli11>> verbs;
+  std::map<std::string, CLI::App*> groups;
+
+  CLI::App* Group(const std::string& name) {
+    CLI::App*& group = groups[name];
+    if (group == nullptr) {
+      group = app.add_subcommand(name, "");
+      group->require_subcommand(0, 1);
+      group->fallthrough();
+    }
+    return group;
+  }
+
+  // The first word that is no verb, for a message of our own.
+  std::string UnknownWord(int argc, char** argv) const {
+    const CLI::App* at = &app;
+    for (int i = 1; i < argc; ++i) {
+      const std::string word = argv[i];
+      if (word.starts_with('-')) return {};
+      const CLI::App* next = nullptr;
+      for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) {
+        if (sub->check_name(word)) next = sub;
+      }
+      if (next == nullptr) {
+        return at->get_subcommands([](const CLI::App*) { return true; }).empty() ? "" : word;
+      }
+      at = next;
+    }
+    return {};
+  }
+};
+
+CommandLine::CommandLine(const std::string& program, const std::string& summary,
+                         const std::string& examples)
+    : impl_(std::make_unique<Impl>(examples + "\n" + summary, program)) {
+  impl_->app.require_subcommand(0, 1);
+  impl_->app.fallthrough();
+}
+
+CommandLine::~CommandLine() = default;
+
+Verb& CommandLine::Add(const std::string& path, const std::string& help) {
+  const std::size_t space = path.find(' ');
+  CLI::App* app = nullptr;
+  if (space == std::string::npos) {
+    app = impl_->groups.contains(path) ? impl_->groups[path] : impl_->Group(path);
+    app->description(help);
+  } else {
+    CLI::App* group = impl_->Group(path.substr(0, space));
+    app = group->add_subcommand(path.substr(space + 1), help);
+    app->fallthrough();
+  }
+  impl_->verbs.push_back(std::make_unique<VerbOverCli11>(app));
+  return *impl_->verbs.back();
+}
+
+void CommandLine::GlobalOption(const std::string& flags, std::string& target,
+                               const std::string& help) {
+  impl_->app.add_option(flags, target, help);
+}
+
+void CommandLine::GlobalFlag(const std::string& flags, bool& target, const std::string& help) {
+  impl_->app.add_flag(flags, target, help);
+}
+
+void CommandLine::Alias(const std::string& group, const std::string& alias) {
+  impl_->Group(group)->alias(alias);
+}
+
+int CommandLine::Run(int argc, char** argv) {
+  const std::string unknown = impl_->UnknownWord(argc, argv);
+  if (!unknown.empty()) {
+    std::cerr << "nightmill: there is no command \"" << unknown << "\"\n"
+              << "  next: " << impl_->app.get_name() << " --help lists them\n";
+    return 2;
+  }
+  try {
+    impl_->app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = impl_->app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  // The deepest verb that was named; a group alone prints its help.
+  for (const auto& verb : impl_->verbs) {
+    if (!verb->app()->parsed() || !verb->app()->get_subcommands().empty()) continue;
+    return verb->Run();
+  }
+  for (const auto& [name, group] : impl_->groups) {
+    if (group->parsed()) {
+      std::cout << group->help();
+      return 2;
+    }
+  }
+  std::cout << impl_->app.help();
+  return 2;
+}
+
+}  // namespace nightmill

@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <iostream>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/follow.h"
+#include "core/dagfile/dag_json.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+struct CreateOptions {
+  std::string dag_id;
+  std::string from;
+  std::string to;
+  std::string dag_flag;  // Airflow's spelling of the three
+  std::string from_flag;
+  std::string to_flag;
+  std::string reprocess = "none";
+  std::string conf;
+  int max_active_runs = 10;
+  bool backwards = false;
+  bool dry_run = false;
+  std::optional<std::string> wait;
+};
+
+void PrintPreview(const json& rows) {
+  Table table({"LOGICAL DATE", "DATA INTERVAL", "VERDICT", "REASON", "EXISTING RUN"});
+  for (const json& row : rows) {
+    table.Add({ShortTime(Text(row, "logical_date")),
+               fmt::format("{} .. {}", ShortTime(Text(row, "data_interval_start")),
+                           ShortTime(Text(row, "data_interval_end"))),
+               Text(row, "verdict"), Text(row, "reason"), Text(row, "existing_run_id")});
+  }
+  table.Print();
+}
+
+Result<json> BodyOf(const CreateOptions& options) {
+  json body = {{"dag_id", options.dag_id.empty() ? options.dag_flag : options.dag_id},
+               {"from_date", options.from.empty() ? options.from_flag : options.from},
+               {"to_date", options.to.empty() ? options.to_flag : options.to},
+               {"reprocess_behavior", options.reprocess},
+               {"max_active_runs", options.max_active_runs},
+               {"run_backwards", options.backwards}};
+  for (const char* member : {"dag_id", "from_date", "to_date"}) {
+    if (body[member].get<std::string>().empty()) {
+      return Invalid("a backfill needs a DAG, a first and a last date",
+                     "nightmill backfill create DAG 2026-01-01 2026-01-31");
+    }
+  }
+  if (!options.conf.empty()) {
+    std::string text = options.conf;
+    if (text.starts_with('@')) {
+      NM_ASSIGN_OR_RETURN(text, ReadFile(text.substr(1)));
+    }
+    NM_ASSIGN_OR_RETURN(const std::string canonical, ParseStrictJson(text, true));
+    body["dag_run_conf"] = json::parse(canonical);
+  }
+  return body;
+}
+
+int Create(Cli& cli, const CreateOptions& options) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> body = BodyOf(options);
+  if (!body.ok()) return Fail(body.error());
+  const Result<json> answer = server->Post(
+      options.dry_run ? "/api/v2/backfills/dry_run" : "/api/v2/backfills", *body);
+  if (!answer.ok()) return Fail(answer.error());
+  if (options.dry_run) {
+    if (cli.json()) {
+      PrintJson(*answer);
+    } else {
+      PrintPreview(answer->at("backfills"));
+    }
+    return 0;
+  }
+  if (cli.json()) PrintJson(*answer);
+  int planned = 0;
+  for (const json& slot : answer->at("slots")) planned += Text(slot, "verdict") != "skip" ? 1 : 0;
+  const auto id = answer->at("id").get<std::int64_t>();
+  if (!cli.json()) {
+    std::cout << fmt::format("backfill {} of {}: {} of {} slots to run\n", id,
+                             Text(*answer, "dag_id"), planned, answer->at("slots").size())
+              << std::flush;
+  }
+  if (!options.wait) return 0;
+  FollowOptions follow;
+  follow.quiet = cli.quiet;
+  if (!options.wait->empty()) {
+    const Result<Duration> timeout = ParseDuration(*options.wait);
+    if (!timeout.ok()) return Fail(timeout.error());
+    follow.timeout = *timeout;
+  }
+  return FollowBackfill(*server, id, follow);
+}
+
+int List(Cli& cli, const std::string& dag_id) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> answer = server->Get(
+      dag_id.empty() ? "/api/v2/backfills" : "/api/v2/backfills?dag_id=" + Segment(dag_id));
+  if (!answer.ok()) return Fail(answer.error());
+  if (cli.json()) {
+    PrintJson(*answer);
+    return 0;
+  }
+  Table table({"ID", "DAG", "STATE", "FROM", "TO", "COUNTS"});
+  for (const json& backfill : answer->at("backfills")) {
+    std::string counts;
+    for (const auto& [state, count] : backfill.at("counts").items()) {
+      counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count.dump(), state);
+    }
+    table.Add({Text(backfill, "id"), Text(backfill, "dag_id"), Text(backfill, "state"),
+               ShortTime(Text(backfill, "from_date")), ShortTime(Text(backfill, "to_date")),
+               counts});
+  }
+  table.Print();
+  return 0;
+}
+
+int Control(Cli& cli, const std::string& id, const char* action) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> answer =
+      server->Put(fmt::format("/api/v2/backfills/{}/{}", Segment(id), action), json::object());
+  if (!answer.ok()) return Fail(answer.error());
+  if (cli.json()) PrintJson(*answer);
+  Say(fmt::format("backfill {} is {}", id, Text(*answer, "state")));
+  return 0;
+}
+
+int Watch(Cli& cli, const std::string& id) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> answer = server->Get("/api/v2/backfills/" + Segment(id));
+  if (!answer.ok()) return Fail(answer.error());
+  FollowOptions follow;
+  follow.quiet = cli.quiet;
+  return FollowBackfill(*server, answer->at("id").get<std::int64_t>(), follow);
+}
+
+}  // namespace
+
+void AddBackfillVerbs(CommandLine& line, Cli& cli) {
+  auto create = std::make_shared<CreateOptions>();
+  line.Add("backfill create", "run the slots of a schedule between two dates, both included")
+      .OptionalArg("DAG", create->dag_id, "dag_id")
+      .OptionalArg("FROM", create->from, "first logical date: instant or local day")
+      .OptionalArg("TO", create->to, "last logical date")
+      .Option("--dag-id", create->dag_flag, "same as DAG")
+      .Option("--from-date", create->from_flag, "same as FROM")
+      .Option("--to-date", create->to_flag, "same as TO")
+      .Option("--max-active-runs", create->max_active_runs, "runs at a time")
+      .Option("--reprocess-behavior", create->reprocess, "none, failed or completed")
+      .Option("--dag-run-conf,--conf", create->conf, "JSON object or @FILE")
+      .Flag("--run-backwards", create->backwards, "newest first")
+      .Flag("--dry-run", create->dry_run, "only show the verdict per date")
+      .OptionalValue("--wait", create->wait, "follow it: exit 0 or 5; --wait=30m: 6")
+      .Do([&cli, create] { return Create(cli, *create); });
+  auto dag_id = std::make_shared<std::string>();
+  line.Add("backfill list", "backfills, newest first")
+      .OptionalArg("DAG", *dag_id, "dag_id; all without it")
+      .Do([&cli, dag_id] { return List(cli, *dag_id); });
+  auto watch = std::make_shared<std::string>();
+  line.Add("backfill watch", "follow a backfill until it ends")
+      .Arg("ID", *watch, "id")
+      .Do([&cli, watch] { return Watch(cli, *watch); });
+  struct Action {
+    const char* verb;
+    const char* path;
+    const char* help;
+  };
+  for (const Action& action : {Action{"backfill pause", "pause", "start no further runs"},
+                               Action{"backfill resume", "unpause", "go on"},
+                               Action{"backfill unpause", "unpause", "go on"},
+                               Action{"backfill cancel", "cancel", "drop what has not started"}}) {
+    auto id = std::make_shared<std::string>();
+    line.Add(action.verb, action.help).Arg("ID", *id, "id").Do([&cli, id, path = action.path] {
+      return Control(cli, *id, path);
+    });
+  }
+}
+
+}  // namespace nightmill

@@ -1,0 +1,367 @@
+// `nightmill demo`: the main job on the sample data, printed step by step (product.md 1). Uses what
+// users use: starts a server of its own, then only REST and the verbs of this program.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/follow.h"
+#include "cli/rest_client.h"
+
+extern char** environ;
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+struct DemoOptions {
+  std::string source = ".";  // root of the clone: dags/demo, dags/sample
+  bool once = false;
+};
+
+constexpr const char* kFirstDate = "2011-05-07";
+constexpr const char* kLastDate = "2011-05-29";
+
+void Print(std::string_view word, const std::string& text) {
+  std::cout << fmt::format("{:<10} {}\n", word, text) << std::flush;
+}
+
+// Starts a program; the pid, or 0. stdout and stderr go to `log` unless it is empty.
+pid_t Spawn(std::vector<std::string> args, const std::string& log, bool own_session) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  if (!log.empty()) {
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  }
+  if (own_session) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return error == 0 ? pid : 0;
+}
+
+class Demo {
+ public:
+  Demo(Cli& cli, DemoOptions options) : cli_(cli), options_(std::move(options)) {}
+
+  int Run() {
+    const Status prepared = Prepare();
+    if (!prepared.ok()) return Fail(prepared.error());
+    const Status started = StartServer();
+    if (!started.ok()) return Fail(started.error());
+    const Result<int> worked = Work();
+    int code = worked.ok() ? *worked : Fail(worked.error());
+    if (options_.once) {
+      const Result<json> stopped = server_->Post("/api/v2/shutdown", {{"cancel", true}});
+      if (stopped.ok()) WaitUntilGone();
+    } else {
+      Print("running", fmt::format("{}   state {}   stop it with make demo-stop", server_->url(),
+                                   cli_.state_dir));
+    }
+    Print("next", fmt::format("export PATH=\"{}:$PATH\" NIGHTMILL_STATE_DIR=\"{}\"; nightmill init "
+                              "my_dags && nightmill dag apply my_dags/hello.json && nightmill run "
+                              "trigger hello --wait",
+                              Folder(cli_.self), cli_.state_dir));
+    return code;
+  }
+
+ private:
+  static std::string Folder(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+  Status Prepare() {
+    if (cli_.state_dir.empty()) cli_.state_dir = options_.source + "/.demo";
+    NM_RETURN_IF_ERROR(ResolveCli(cli_));
+    options_.source = AbsolutePath(options_.source);
+    const auto it = cli_.env.find("NIGHTMILL_DEMO_DATA");
+    sample_ = it == cli_.env.end() ? options_.source + "/dags/sample" : AbsolutePath(it->second);
+    for (const std::string& needed : {options_.source + "/dags/demo/user_features.json",
+                                      sample_ + "/2011-05-30.csv.gz"}) {
+      if (std::filesystem::exists(needed)) continue;
+      return NotFound(fmt::format("{} is missing", needed),
+                      "run the demo in a clone, or name it with --source");
+    }
+    return Ok();
+  }
+
+  bool Answers() {
+    Result<RestClient> server = RestClient::Connect(cli_);
+    if (!server.ok() || !server->Get("/health").ok()) return false;
+    server_.emplace(*std::move(server));
+    return true;
+  }
+
+  Status StartServer() {
+    const std::int64_t since = SteadyMs();
+    const bool running = Answers();
+    pid_t pid = 0;
+    if (!running) {
+      std::error_code error;
+      std::filesystem::create_directories(cli_.state_dir, error);
+      std::filesystem::permissions(cli_.state_dir, std::filesystem::perms::owner_all, error);
+      pid = Spawn({cli_.self, "server", "--dev", "--state-dir", cli_.state_dir,
+                   "--next-free-port", "--pool", "compute=2"},
+                  cli_.state_dir + "/server.log", true);
+    }
+    if (!running && pid == 0) return Internal(fmt::format("cannot start {}", cli_.self));
+    Pause pause;
+    while (!server_ && !Answers()) {
+      if (waitpid(pid, nullptr, WNOHANG) == pid || SteadyMs() - since > 20'000) {
+        return Unavailable("the demo's server did not start",
+                           fmt::format("read {}/server.log", cli_.state_dir));
+      }
+      pause.Wait();
+    }
+    NM_ASSIGN_OR_RETURN(const json workers, WaitForWorker());
+    NM_ASSIGN_OR_RETURN(const json health, server_->Get("/health"));
+    Print("nightmill", fmt::format("{}   state {}   {} worker, {} slots   durability {}   {}",
+                                   server_->url(), cli_.state_dir,
+                                   workers.at("total_entries").dump(),
+                                   Text(workers.at("workers").at(0), "slots"),
+                                   Text(health, "durability"),
+                                   running ? "was running" : Took(since)));
+    return Ok();
+  }
+
+  Result<json> WaitForWorker() {
+    const std::int64_t until = SteadyMs() + 20'000;
+    Pause pause;
+    while (SteadyMs() < until) {
+      NM_ASSIGN_OR_RETURN(json workers, server_->Get("/api/v2/workers"));
+      for (const json& worker : workers.at("workers")) {
+        if (Text(worker, "state") == "connected") return workers;
+      }
+      pause.Wait();
+    }
+    return Unavailable("no worker came up",
+                       fmt::format("read {}/logs/worker-local-1.log", cli_.state_dir));
+  }
+
+  static std::string Took(std::int64_t since) {
+    return fmt::format("{:.2f} s", static_cast<double>(SteadyMs() - since) / 1000);
+  }
+
+  Result<int> Work() {
+    NM_RETURN_IF_ERROR(ApplyDags());
+    NM_ASSIGN_OR_RETURN(const int job, MainJob());
+    if (job != 0) return job;
+    NM_ASSIGN_OR_RETURN(const int filled, Backfill());
+    NM_RETURN_IF_ERROR(FlakyExport());
+    return filled;
+  }
+
+  Status ApplyDags() {
+    int loaded = 0;
+    std::string names;
+    for (const char* name : {"user_features", "flaky_export"}) {
+      const std::string path = fmt::format("{}/dags/demo/{}.json", options_.source, name);
+      NM_ASSIGN_OR_RETURN(const std::string source, ReadFile(path));
+      int status = 0;
+      NM_ASSIGN_OR_RETURN(const json answer,
+                          server_->Send("PUT",
+                                        fmt::format("/api/v2/dags/{}/source?file={}&fileloc={}",
+                                                    name, Segment(path), Segment(path)),
+                                        source, status));
+      if (status != 200) return Invalid(answer.value("detail", "a DAG was refused"));
+      loaded += 1;
+      names += fmt::format("  {}", name);
+    }
+    Print("dags", fmt::format("{} loaded, 0 errors:{}", loaded, names));
+    return Ok();
+  }
+
+  json SourceConf() const { return {{"source", sample_}}; }
+
+  // Folds the instances of a run into "load[7/7]  gate  ..." in the order of the DAG file.
+  static std::string Summary(const json& tasks, const json& order) {
+    std::string text;
+    for (const json& task : order.at("tasks")) {
+      const std::string id = Text(task, "task_id");
+      int total = 0;
+      int good = 0;
+      std::string state;
+      for (const json& instance : tasks) {
+        if (Text(instance, "task_id") != id) continue;
+        total += 1;
+        state = Text(instance, "state");
+        good += state == "success" ? 1 : 0;
+      }
+      if (total > 1) {
+        text += fmt::format("  {}[{}/{}]", id, good, total);
+      } else {
+        text += state == "success" ? "  " + id : fmt::format("  {} {}", id, state);
+      }
+    }
+    return text.empty() ? text : text.substr(2);
+  }
+
+  Result<int> MainJob() {
+    const std::int64_t since = SteadyMs();
+    NM_ASSIGN_OR_RETURN(const json run, server_->Post("/api/v2/dags/user_features/dagRuns",
+                                                      {{"conf", SourceConf()}}));
+    const std::string run_id = Text(run, "dag_run_id");
+    Print("run", fmt::format("user_features   data interval {} .. {} UTC",
+                             ShortTime(Text(run, "data_interval_start")).substr(0, 16),
+                             ShortTime(Text(run, "data_interval_end")).substr(0, 16)));
+    FollowOptions follow;
+    follow.quiet = true;
+    const int code = FollowRun(*server_, "user_features", run_id, follow);
+    NM_ASSIGN_OR_RETURN(const json tasks, AllTasks(*server_, "user_features", run_id));
+    NM_ASSIGN_OR_RETURN(const json order, server_->Get("/api/v2/dags/user_features/tasks"));
+    Print(code == 0 ? "  ok" : "  FAILED", fmt::format("{}   {}", Summary(tasks, order),
+                                                        Took(since)));
+    PrintTimes(tasks);
+    if (code != 0) {
+      PrintFailures(tasks);
+      return code;
+    }
+    NM_RETURN_IF_ERROR(PrintResults(run_id, tasks, Text(run, "data_interval_start").substr(0, 10)));
+    return code;
+  }
+
+  static void PrintTimes(const json& tasks) {
+    std::string text;
+    for (const json& task : tasks) {
+      const json duration = task.value("duration", json());
+      if (!duration.is_number() || task.value("map_index", -1) > 0) continue;
+      const int index = task.value("map_index", -1);
+      text += fmt::format("{}{}{} {:.2f} s", text.empty() ? "" : ", ", Text(task, "task_id"),
+                          index < 0 ? "" : "[0]", duration.get<double>());
+    }
+    Print("  times", text);
+  }
+
+  static void PrintFailures(const json& tasks) {
+    for (const json& task : tasks) {
+      const json failure = task.value("failure", json());
+      if (!failure.is_object()) continue;
+      Print("  failed",
+            fmt::format("{}: {}", Text(task, "task_id"), Text(failure, "message")));
+    }
+  }
+
+  Status PrintResults(const std::string& run_id, const json& tasks, const std::string& date) {
+    for (const json& task : tasks) {
+      const std::string id = Text(task, "task_id");
+      if (id != "features" && id != "compact" && id != "publish") continue;
+      const json report = task.value("output", json());
+      if (!report.is_object()) continue;
+      std::int64_t rows = 0;
+      for (const json& partition : report.value("partitions", json::array())) {
+        rows += partition.value("rows", std::int64_t{0});
+      }
+      std::string text = fmt::format("{} rows, version {}", rows, Text(report, "version"));
+      for (const char* member : {"files_before", "files_after"}) {
+        if (report.contains(member)) {
+          text += fmt::format(", {} {}", member, report.at(member).dump());
+        }
+      }
+      Print(fmt::format("  {}", id), fmt::format("{} ({})", text, Text(report, "outcome")));
+    }
+    const std::string path = fmt::format(
+        "/api/v2/dags/user_features/dagRuns/{}/taskInstances/report", Segment(run_id));
+    const std::string log = LogText(*server_, path, "latest", "map_index=-1");
+    if (!log.empty()) std::cout << log << std::flush;
+    PrintHead(date);
+    return Ok();
+  }
+
+  // The head of the published table, by the verb that a user would type.
+  void PrintHead(const std::string& date) {
+    Print("head", fmt::format("nightmill table head {}/data/public/user_features --partition "
+                              "as_of={} -n 5",
+                              cli_.state_dir, date));
+    const pid_t pid = Spawn({cli_.self, "table", "head", cli_.state_dir +
+                             "/data/public/user_features", "--partition", "as_of=" + date, "-n",
+                             "5"},
+                            "", false);
+    if (pid > 0) waitpid(pid, nullptr, 0);
+  }
+
+  Result<int> Backfill() {
+    const std::int64_t since = SteadyMs();
+    const json body = {{"dag_id", "user_features"}, {"from_date", kFirstDate},
+                       {"to_date", kLastDate},      {"max_active_runs", 4},
+                       {"dag_run_conf", SourceConf()}, {"reprocess_behavior", "failed"}};
+    Result<json> created = server_->Post("/api/v2/backfills", body);
+    if (!created.ok() && created.error().code == ErrorCode::kConflict) {
+      Print("backfill", fmt::format("user_features {} .. {}: every date is there already",
+                                    kFirstDate, kLastDate));
+      return 0;
+    }
+    if (!created.ok()) return created.error();
+    int planned = 0;
+    for (const json& slot : created->at("slots")) planned += Text(slot, "verdict") != "skip";
+    const auto id = created->at("id").get<std::int64_t>();
+    Print("backfill", fmt::format("#{} user_features {} .. {}: {} to create", id, kFirstDate,
+                                  kLastDate, planned));
+    FollowOptions follow;
+    follow.quiet = cli_.quiet;
+    const int code = FollowBackfill(*server_, id, follow);
+    Print(code == 0 ? "  ok" : "  FAILED", fmt::format("{} runs   {}", planned, Took(since)));
+    return code;
+  }
+
+  Status FlakyExport() {
+    // The marker lies in the state directory, so that each new demo shows one red and one green run.
+    const json conf = {{"conf", {{"marker", cli_.state_dir + "/flaky_export.seen"}}}};
+    for (int i = 0; i < 2; ++i) {
+      const std::int64_t since = SteadyMs();
+      NM_ASSIGN_OR_RETURN(const json run,
+                          server_->Post("/api/v2/dags/flaky_export/dagRuns", conf));
+      const std::string run_id = Text(run, "dag_run_id");
+      FollowOptions follow;
+      follow.quiet = true;
+      const int code = FollowRun(*server_, "flaky_export", run_id, follow);
+      NM_ASSIGN_OR_RETURN(const json tasks, AllTasks(*server_, "flaky_export", run_id));
+      std::string text;
+      for (const json& task : tasks) {
+        text += fmt::format("  {} {} after {} tries", Text(task, "task_id"), Text(task, "state"),
+                            Text(task, "try_number"));
+      }
+      Print("run", fmt::format("flaky_export {}:{}   {}", code == 0 ? "success" : "failed (meant)",
+                               text, Took(since)));
+    }
+    return Ok();
+  }
+
+  void WaitUntilGone() {
+    Pause pause;
+    const std::int64_t until = SteadyMs() + 30'000;
+    while (SteadyMs() < until && server_->Get("/health").ok()) pause.Wait();
+  }
+
+  Cli& cli_;
+  DemoOptions options_;
+  std::string sample_;
+  std::optional<RestClient> server_;
+};
+
+}  // namespace
+
+void AddDemoVerb(CommandLine& line, Cli& cli) {
+  auto options = std::make_shared<DemoOptions>();
+  line.Add("demo", "the main job on the sample data of a clone, then a live backfill")
+      .Option("--source", options->source, "root of the clone")
+      .Flag("--once", options->once, "stop the server at the end: exit 0 or 5")
+      .Do([&cli, options] { return Demo(cli, *options).Run(); });
+}
+
+}  // namespace nightmill

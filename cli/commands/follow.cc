@@ -1,0 +1,217 @@
+#include "cli/commands/follow.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "scheduler/daemon/clock.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+bool Over(const FollowOptions& options, std::int64_t since) {
+  return options.timeout && SteadyMs() - since >= options.timeout->count();
+}
+
+std::string RunPath(const std::string& dag_id, const std::string& run_id) {
+  return fmt::format("/api/v2/dags/{}/dagRuns/{}", Segment(dag_id), Segment(run_id));
+}
+
+std::string Seconds(const json& task) {
+  const auto it = task.find("duration");
+  if (it == task.end() || !it->is_number()) return "";
+  return fmt::format(" {:.2f} s", it->get<double>());
+}
+
+// Lines for tasks that ended since the last look.
+class TaskPrinter {
+ public:
+  TaskPrinter(RestClient& server, std::string run_path, const FollowOptions& options)
+      : server_(server), run_path_(std::move(run_path)), options_(options) {}
+
+  void Print(const json& tasks) {
+    for (const json& task : tasks) {
+      const std::string state = Text(task, "state");
+      const bool ended = state == "success" || state == "failed" || state == "skipped" ||
+                         state == "upstream_failed" || state == "up_for_retry";
+      const int index = task.value("map_index", -1);
+      const std::string name =
+          index < 0 ? Text(task, "task_id") : fmt::format("{}[{}]", Text(task, "task_id"), index);
+      const std::string key = fmt::format("{} {} {}", name, task.value("try_number", 0), state);
+      if (!ended || !seen_.insert(key).second) continue;
+      if (options_.logs) PrintLog(task, index);
+      std::string line = fmt::format("  {:<16} {}{}", state, name, Seconds(task));
+      const json failure = task.value("failure", json());
+      if (failure.is_object() && state != "success") {
+        line += fmt::format("  {}", failure.value("message", ""));
+      }
+      if (state == "skipped") line += fmt::format("  ({})", Text(task, "skip_reason"));
+      Say(line);
+    }
+  }
+
+ private:
+  void PrintLog(const json& task, int index) {
+    const std::string path =
+        fmt::format("{}/taskInstances/{}", run_path_, Segment(Text(task, "task_id")));
+    const std::string log = LogText(server_, path, std::to_string(task.value("try_number", 0)),
+                                    fmt::format("map_index={}", index));
+    std::cout << log << std::flush;
+  }
+
+  RestClient& server_;
+  std::string run_path_;
+  const FollowOptions& options_;
+  std::set<std::string> seen_;
+};
+
+int EndOf(const json& run, const FollowOptions& options) {
+  const bool failed = Text(run, "state") == "failed" ||
+                      (options.strict && run.value("hidden_failures", 0) > 0);
+  return static_cast<int>(failed ? ExitCode::kEndedBadly : ExitCode::kOk);
+}
+
+struct Progress {
+  std::int64_t total = 0;
+  std::int64_t done = 0;
+  std::int64_t failed = 0;
+  std::int64_t running = 0;
+};
+
+Progress ProgressOf(const json& backfill) {
+  Progress progress;
+  for (const auto& [state, count] : backfill.at("counts").items()) {
+    const std::int64_t n = count.get<std::int64_t>();
+    progress.total += n;
+    if (state == "success" || state == "failed" || state == "skipped" || state == "cancelled") {
+      progress.done += n;
+    }
+    if (state == "failed") progress.failed += n;
+    if (state == "created") progress.running += n;
+  }
+  return progress;
+}
+
+std::string BarLine(const Progress& progress, std::int64_t elapsed_ms) {
+  constexpr std::int64_t kWidth = 30;
+  const std::int64_t filled = progress.total == 0 ? 0 : kWidth * progress.done / progress.total;
+  std::string bar(static_cast<std::size_t>(filled), '#');
+  bar.append(static_cast<std::size_t>(kWidth - filled), '.');
+  std::string eta = "-";
+  if (progress.done > 0) {
+    const std::int64_t left = elapsed_ms * (progress.total - progress.done) / progress.done;
+    eta = FormatDuration(Duration{left / 1000 * 1000});
+  }
+  return fmt::format("[{}] {}/{}  run {}  fail {}  left {}  eta {}", bar, progress.done,
+                     progress.total, progress.running, progress.failed,
+                     progress.total - progress.done, eta);
+}
+
+}  // namespace
+
+std::int64_t SteadyMs() { return BootNow().count(); }
+
+void Pause::Wait() {
+  poll(nullptr, 0, ms_);
+  ms_ = std::min(ms_ * 3 / 2, 250);
+}
+
+std::string LogText(RestClient& server, const std::string& task_path, const std::string& try_word,
+                    const std::string& map_query) {
+  std::string text;
+  std::string token;
+  while (true) {
+    std::string path = fmt::format("{}/logs/{}?{}", task_path, try_word, map_query);
+    if (!token.empty()) path += "&token=" + token;
+    const Result<json> chunk = server.Get(path);
+    if (!chunk.ok()) return text;
+    for (const json& line : chunk->at("content")) text += Text(line, "event") + "\n";
+    const std::string next = Text(*chunk, "continuation_token");
+    if (next.empty() || chunk->at("content").empty()) return text;
+    token = next;
+  }
+}
+
+Result<json> AllTasks(RestClient& server, const std::string& dag_id, const std::string& run_id) {
+  json all = json::array();
+  while (true) {
+    const std::string path = fmt::format("{}/taskInstances?limit=1000&offset={}",
+                                         RunPath(dag_id, run_id), all.size());
+    NM_ASSIGN_OR_RETURN(json page, server.Get(path));
+    for (json& task : page.at("task_instances")) all.push_back(std::move(task));
+    if (page.at("task_instances").empty() || all.size() >= page.value("total_entries", 0u)) {
+      return all;
+    }
+  }
+}
+
+int FollowRun(RestClient& server, const std::string& dag_id, const std::string& run_id,
+              const FollowOptions& options) {
+  const std::int64_t since = SteadyMs();
+  TaskPrinter printer(server, RunPath(dag_id, run_id), options);
+  Pause pause;
+  while (true) {
+    const Result<json> run = server.Get(RunPath(dag_id, run_id));
+    if (!run.ok()) return Fail(run.error());
+    const std::string state = Text(*run, "state");
+    const bool ended = state == "success" || state == "failed";
+    if (!options.quiet) {
+      const Result<json> tasks = AllTasks(server, dag_id, run_id);
+      if (tasks.ok()) printer.Print(*tasks);
+    }
+    if (ended) {
+      if (!options.quiet) {
+        const std::string reason = Text(*run, "state_reason");
+        Say(fmt::format("run {} {}{}{}", run_id, state, reason.empty() ? "" : ": " + reason,
+                        Seconds(*run)));
+      }
+      return EndOf(*run, options);
+    }
+    if (Over(options, since)) {
+      Say(fmt::format("still {} after {}; the run goes on: nightmill run watch {} {}", state,
+                      FormatDuration(*options.timeout), dag_id, run_id));
+      return static_cast<int>(ExitCode::kWaitTimedOut);
+    }
+    pause.Wait();
+  }
+}
+
+int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& options) {
+  const std::int64_t since = SteadyMs();
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  std::string last;
+  Pause pause;
+  while (true) {
+    const Result<json> backfill = server.Get(fmt::format("/api/v2/backfills/{}", id));
+    if (!backfill.ok()) return Fail(backfill.error());
+    const std::string state = Text(*backfill, "state");
+    const Progress progress = ProgressOf(*backfill);
+    const std::string line = BarLine(progress, SteadyMs() - since);
+    const std::string change = fmt::format("{} {}", progress.done, state);
+    if (!options.quiet && terminal) {
+      std::cerr << "\r\x1b[K" << line << std::flush;
+    } else if (!options.quiet && change != last) {
+      Say(line);
+    }
+    if (change != last) pause.Reset();
+    last = change;
+    if (state == "completed" || state == "cancelled") {
+      if (!options.quiet && terminal) std::cerr << '\n';
+      const std::string outcome = Text(*backfill, "outcome");
+      const bool good = state == "completed" && outcome == "success";
+      return static_cast<int>(good ? ExitCode::kOk : ExitCode::kEndedBadly);
+    }
+    if (Over(options, since)) return static_cast<int>(ExitCode::kWaitTimedOut);
+    pause.Wait();
+  }
+}
+
+}  // namespace nightmill

@@ -1,0 +1,47 @@
+// Waiting for runs and backfills from the command line: progress on stderr, exit codes of product.md
+// 3 (0 ended well, 5 ended badly, 6 time out).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/cli.h"
+#include "cli/rest_client.h"
+
+namespace nightmill {
+
+struct FollowOptions {
+  std::optional<Duration> timeout;
+  bool quiet = false;
+  bool logs = false;  // print each task's log as it ends
+  bool strict = false;  // hidden failures count as failure
+};
+
+// Follows a run until it ends; the exit code. Prints a line per finished task.
+int FollowRun(RestClient& server, const std::string& dag_id, const std::string& run_id,
+              const FollowOptions& options);
+// Follows a backfill with a progress bar (on a terminal) or a line per change.
+int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& options);
+
+// Log of one try as text, "" if there is none.
+std::string LogText(RestClient& server, const std::string& task_path, const std::string& try_word,
+                    const std::string& map_query);
+// All task instances of a run, page by page.
+Result<nlohmann::json> AllTasks(RestClient& server, const std::string& dag_id,
+                                const std::string& run_id);
+// Waits a moment that grows from 10 ms to 250 ms, between two looks at the server.
+class Pause {
+ public:
+  void Wait();
+  void Reset() { ms_ = 10; }
+
+ private:
+  int ms_ = 10;
+};
+// Milliseconds since some point, for time-outs and durations.
+std::int64_t SteadyMs();
+
+}  // namespace nightmill

@@ -1,0 +1,257 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "api/access.h"
+#include "api/http_server.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/follow.h"
+#include "cli/rest_client.h"
+#include "cli/server_config.h"
+#include "scheduler/daemon/clock.h"
+#include "scheduler/daemon/daemon.h"
+
+namespace nightmill {
+namespace {
+
+using nlohmann::json;
+
+struct ServerOptions {
+  std::string config;
+  std::string listen;
+  std::string data_root;
+  std::string durability;
+  std::vector<std::string> pools;
+  int worker_slots = 0;
+  bool dev = false;
+  bool next_free_port = false;
+};
+
+Result<std::pair<std::string, int>> PoolOf(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals != std::string::npos && equals > 0) {
+    try {
+      return std::pair{text.substr(0, equals), std::stoi(text.substr(equals + 1))};
+    } catch (const std::exception&) {
+      // falls through to the message below
+    }
+  }
+  return Invalid(fmt::format("\"{}\" is no pool", text), "--pool NAME=SLOTS");
+}
+
+Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
+  NM_RETURN_IF_ERROR(ResolveCli(cli));
+  ServerConfig config;
+  std::string path = options.config;
+  if (path.empty()) {
+    const auto it = cli.env.find("NIGHTMILL_CONFIG");
+    if (it != cli.env.end()) path = it->second;
+  }
+  if (!path.empty()) {
+    NM_ASSIGN_OR_RETURN(config, LoadServerConfig(path, config));
+  }
+  if (config.state_dir.empty()) config.state_dir = cli.state_dir;
+  config.state_dir = AbsolutePath(config.state_dir);
+  if (!options.listen.empty()) NM_RETURN_IF_ERROR(ParseListen(options.listen, config));
+  if (!options.data_root.empty()) config.data_root = options.data_root;
+  if (config.data_root.empty()) config.data_root = config.state_dir + "/data";
+  config.data_root = AbsolutePath(config.data_root);
+  if (!options.durability.empty()) {
+    const std::optional<Durability> parsed = ParseDurability(options.durability);
+    if (!parsed) return Invalid("--durability is full or process");
+    config.durability = *parsed;
+  }
+  for (const std::string& text : options.pools) {
+    NM_ASSIGN_OR_RETURN(auto pool, PoolOf(text));
+    config.pools.push_back(std::move(pool));
+  }
+  if (options.worker_slots > 0) config.worker_slots = options.worker_slots;
+  if (options.dev) {
+    config.paused_upon_creation = false;
+    config.share_root = true;
+  }
+  return config;
+}
+
+// A root daemon would run every task as root: only on request (reliability.md S13).
+Status CheckUser(const ServerConfig& config) {
+  if (geteuid() != 0 || config.share_root) return Ok();
+  return Error{ErrorCode::kForbidden, "as root, every task would run as root",
+               "run the server as an ordinary user, or accept it with --dev or "
+               "tasks.share_root: true"};
+}
+
+std::vector<std::pair<std::string, std::string>> TaskEnv(const Cli& cli) {
+  std::vector<std::pair<std::string, std::string>> env;
+  for (const char* name : {"PATH", "HOME", "LANG", "TZ", "USER", "TMPDIR"}) {
+    const auto it = cli.env.find(name);
+    if (it != cli.env.end()) env.emplace_back(name, it->second);
+  }
+  if (env.empty() || env[0].first != "PATH") env.emplace_back("PATH", "/usr/local/bin:/usr/bin:/bin");
+  return env;
+}
+
+// The admin token of a first start: its hash goes to the store, the text only to cli.token.
+Result<std::vector<StoreRow>> FirstToken(const ServerConfig& config, bool& created) {
+  const std::string path = config.state_dir + "/cli.token";
+  created = false;
+  if (ReadFile(path).ok()) return std::vector<StoreRow>{};
+  NM_ASSIGN_OR_RETURN(const std::string token, NewToken());
+  NM_RETURN_IF_ERROR(WriteFile(path, token + "\n", 0600));
+  created = true;
+  TokenRow row;
+  row.id = fmt::format("cli-{}", TokenHash(token).substr(0, 8));
+  row.hash = TokenHash(token);
+  row.role = "admin";
+  row.created_at = WallNow();
+  return std::vector<StoreRow>{row};
+}
+
+HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions& options,
+                                Daemon& daemon) {
+  HttpServerOptions http;
+  http.host = config.host;
+  http.port = config.port;
+  http.next_free_port = options.next_free_port;
+  http.allowed_hosts = config.allowed_hosts;
+  http.make_context = [&daemon, config]() -> Result<std::unique_ptr<ApiContext>> {
+    NM_ASSIGN_OR_RETURN(Queries queries,
+                        Queries::Open(daemon.database(), [&daemon] { return daemon.Monotonic(); }));
+    return std::make_unique<ApiContext>(ApiContext{
+        daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
+        std::string(ToString(config.durability)), NIGHTMILL_VERSION, config.paused_upon_creation,
+        [&daemon] { return daemon.Now(); }});
+  };
+  return http;
+}
+
+void SetUpLog(const ServerConfig& config) {
+  auto logger = spdlog::stderr_logger_mt("nightmill");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int FailStart(const Error& error) {
+  const int code = Fail(error);
+  const bool owned = error.code == ErrorCode::kConflict && error.message.starts_with("another");
+  return owned ? static_cast<int>(ExitCode::kStateOwned) : code;
+}
+
+int Serve(Cli& cli, const ServerOptions& options) {
+  const Result<ServerConfig> config = ConfigOf(cli, options);
+  if (!config.ok()) {
+    Fail(config.error());
+    return static_cast<int>(options.config.empty() ? ExitCode::kUsage : ExitCode::kBadConfig);
+  }
+  const Status user = CheckUser(*config);
+  if (!user.ok()) return Fail(user.error());
+  umask(0077);
+  SetUpLog(*config);
+  DaemonOptions daemon_options;
+  daemon_options.state_dir = config->state_dir;
+  daemon_options.data_root = config->data_root;
+  daemon_options.durability = config->durability;
+  daemon_options.worker_binary = cli.self.substr(0, cli.self.rfind('/') + 1) + "nightmill-worker";
+  daemon_options.workers = config->workers;
+  daemon_options.worker_slots = config->worker_slots;
+  daemon_options.parallelism = config->parallelism;
+  daemon_options.sensor_parallelism = config->sensor_parallelism;
+  daemon_options.pools = config->pools;
+  daemon_options.task_env = TaskEnv(cli);
+  daemon_options.catalog = &cli.catalog;
+  bool first = false;
+  daemon_options.make_first_rows = [&]() { return FirstToken(*config, first); };
+  Result<std::unique_ptr<Daemon>> daemon = Daemon::Start(std::move(daemon_options));
+  if (!daemon.ok()) return FailStart(daemon.error());
+  Result<std::unique_ptr<HttpServer>> http =
+      HttpServer::Start(HttpOptionsOf(*config, options, **daemon));
+  if (!http.ok()) return Fail(http.error());
+
+  const std::string url = fmt::format("http://{}:{}", config->host, (*http)->port());
+  const std::string server_json = config->state_dir + "/server.json";
+  const json known = {{"url", url}, {"token_file", config->state_dir + "/cli.token"},
+                      {"pid", getpid()}};
+  const Status published = WriteFile(server_json, known.dump() + "\n", 0600);
+  if (!published.ok()) return Fail(published.error());
+  const Status ran = (*daemon)->Run([&] {
+    std::cout << fmt::format("nightmill  {}   state {}   {} worker, durability {}\n", url,
+                             config->state_dir, config->workers, ToString(config->durability));
+    if (first) std::cout << "token      written to " << config->state_dir << "/cli.token\n";
+    std::cout << std::flush;
+  });
+  unlink(server_json.c_str());
+  (*http)->Stop();
+  return ran.ok() ? 0 : Fail(ran.error());
+}
+
+int StopServer(Cli& cli, bool cancel) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> answer = server->Post("/api/v2/shutdown", {{"cancel", cancel}});
+  if (!answer.ok()) return Fail(answer.error());
+  // Gone when it no longer answers; a cancel waits for the tasks' grace.
+  const std::int64_t until = SteadyMs() + (cancel ? 30'000 : 10'000);
+  Pause pause;
+  while (server->Get("/health").ok()) {
+    if (SteadyMs() > until) return Fail(Unavailable("the server is still there"));
+    pause.Wait();
+  }
+  return 0;
+}
+
+int Health(Cli& cli) {
+  Result<RestClient> server = ServerOf(cli);
+  if (!server.ok()) return Fail(server.error());
+  const Result<json> health = server->Get("/health");
+  if (!health.ok()) {
+    Fail(health.error());
+    return health.error().code == ErrorCode::kUnavailable ? 8 : 1;
+  }
+  if (cli.json()) {
+    PrintJson(*health);
+  } else {
+    std::cout << fmt::format("{}  {}  version {}  durability {}  {} live runs\n",
+                             Text(*health, "status"), server->url(), Text(*health, "version"),
+                             Text(*health, "durability"), Text(*health, "live_runs"));
+  }
+  return Text(*health, "status") == "ok" ? 0 : 1;
+}
+
+}  // namespace
+
+void AddServerVerbs(CommandLine& line, Cli& cli) {
+  auto options = std::make_shared<ServerOptions>();
+  line.Add("server", "run the daemon: scheduler, REST API, one worker")
+      .Option("--config", options->config, "nightmill.json")
+      .Option("--listen", options->listen, "address, default 127.0.0.1:7420")
+      .Option("--data-root", options->data_root, "base of relative paths of native operators")
+      .Option("--durability", options->durability, "full or process")
+      .Option("--pool", options->pools, "NAME=SLOTS, created if absent (repeatable)")
+      .Option("--worker-slots", options->worker_slots, "places of the worker; 0 = cores")
+      .Flag("--dev", options->dev, "new DAGs start unpaused, tasks may share root")
+      .Flag("--next-free-port", options->next_free_port, "take the next port if this one is taken")
+      .Do([&cli, options] { return Serve(cli, *options); });
+  auto cancel = std::make_shared<bool>(false);
+  line.Add("server stop", "stop the daemon; running tasks go on")
+      .Flag("--cancel", *cancel, "end running tasks and workers too")
+      .Do([&cli, cancel] { return StopServer(cli, *cancel); });
+  line.Add("health", "is the server well? exit 0 or 1").Do([&cli] { return Health(cli); });
+  line.Add("version", "print the release").Do([&cli] {
+    if (cli.json()) {
+      PrintJson({{"version", NIGHTMILL_VERSION}});
+    } else {
+      std::cout << "nightmill " << NIGHTMILL_VERSION << '\n';
+    }
+    return 0;
+  });
+}
+
+}  // namespace nightmill

@@ -1,0 +1,52 @@
+// The verbs' way to the server: REST over cpp-httplib (only rest_client.cc includes it). Finds the
+// server by --url or server.json of the state directory, sends the local token. Thread rule: one
+// thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/cli.h"
+#include "core/base/result.h"
+
+namespace nightmill {
+
+class RestClient {
+ public:
+  // kUnavailable (exit 8) if no server is known here.
+  static Result<RestClient> Connect(const Cli& cli);
+  RestClient(RestClient&&) noexcept;
+  ~RestClient();
+
+  const std::string& url() const { return url_; }
+
+  // The body of a 2xx answer; an Error made from problem+json otherwise, kUnavailable if the server
+  // does not answer. Paths start with '/'; segments must be escaped (Segment).
+  Result<nlohmann::json> Get(const std::string& path);
+  Result<nlohmann::json> Post(const std::string& path, const nlohmann::json& body);
+  Result<nlohmann::json> Put(const std::string& path, const nlohmann::json& body);
+  Result<nlohmann::json> Patch(const std::string& path, const nlohmann::json& body);
+  // A body as it is; the answer whatever its status (`status` is set), for answers with details.
+  Result<nlohmann::json> Send(const std::string& method, const std::string& path,
+                              const std::string& body, int& status);
+
+ private:
+  struct Impl;
+  RestClient(std::string url, std::unique_ptr<Impl> impl);
+  Result<nlohmann::json> Checked(const std::string& method, const std::string& path,
+                                 const std::string& body);
+
+  std::string url_;
+  std::unique_ptr<Impl> impl_;
+};
+
+// ResolveCli, then Connect: what a verb begins with.
+Result<RestClient> ServerOf(Cli& cli);
+
+// Percent-encodes everything but unreserved characters.
+std::string Segment(std::string_view text);
+
+}  // namespace nightmill
