@@ -2,15 +2,19 @@
 
 #include <iostream>
 #include <map>
+#include <set>
 
 #include <CLI/CLI.hpp>
 
 namespace nightmill {
 namespace {
 
+constexpr const char* kBare = "-";
+
 class VerbOverCli11 : public Verb {
  public:
-  explicit VerbOverCli11(CLI::App* app) : app_(app) {}
+  VerbOverCli11(CLI::App* app, std::set<std::string>& bare_flags)
+      : app_(app), bare_flags_(bare_flags) {}
 
   Verb& Arg(const std::string& name, std::string& target, const std::string& help) override {
     app_->add_option(name, target, help)->required();
@@ -41,17 +45,12 @@ class VerbOverCli11 : public Verb {
   }
   Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
                       const std::string& help) override {
-    // A flag with a default value takes its argument only in the form --wait=30m.
-    app_->add_flag_function(
-        flags + "{}",
-        [&target, flags](std::int64_t) {
-          if (!target) target = "";
-        },
+    // Run() gives a bare flag the value kBare, so that it never takes the next word.
+    app_->add_option_function<std::string>(
+        flags,
+        [&target](const std::string& value) { target = value == kBare ? std::string() : value; },
         help);
-    app_->get_option(flags.substr(0, flags.find(',')))
-        ->each([&target](const std::string& value) {
-          target = value == "{}" || value == "true" || value == "1" ? "" : value;
-        });
+    bare_flags_.insert(flags);
     return *this;
   }
   Verb& Flag(const std::string& flags, bool& target, const std::string& help) override {
@@ -68,6 +67,7 @@ class VerbOverCli11 : public Verb {
 
  private:
   CLI::App* app_;
+  std::set<std::string>& bare_flags_;
   std::function<int()> action_;
 };
 
@@ -79,6 +79,7 @@ struct CommandLine::Impl {
   CLI::App app;
   std::vector<std::unique_ptr<VerbOverCli11>> verbs;
   std::map<std::string, CLI::App*> groups;
+  std::set<std::string> bare_flags;  // that may stand without their value
 
   CLI::App* Group(const std::string& name) {
     CLI::App*& group = groups[name];
@@ -111,7 +112,7 @@ struct CommandLine::Impl {
 
 CommandLine::CommandLine(const std::string& program, const std::string& summary,
                          const std::string& examples)
-    : impl_(std::make_unique<Impl>(examples + "\n" + summary, program)) {
+    : impl_(std::make_unique<Impl>(summary + "\n\n" + examples, program)) {
   impl_->app.require_subcommand(0, 1);
   impl_->app.fallthrough();
 }
@@ -129,7 +130,7 @@ Verb& CommandLine::Add(const std::string& path, const std::string& help) {
     app = group->add_subcommand(path.substr(space + 1), help);
     app->fallthrough();
   }
-  impl_->verbs.push_back(std::make_unique<VerbOverCli11>(app));
+  impl_->verbs.push_back(std::make_unique<VerbOverCli11>(app, impl_->bare_flags));
   return *impl_->verbs.back();
 }
 
@@ -142,8 +143,11 @@ void CommandLine::GlobalFlag(const std::string& flags, bool& target, const std::
   impl_->app.add_flag(flags, target, help);
 }
 
-void CommandLine::Alias(const std::string& group, const std::string& alias) {
-  impl_->Group(group)->alias(alias);
+void CommandLine::Group(const std::string& group, const std::string& help,
+                        const std::string& alias) {
+  CLI::App* app = impl_->Group(group);
+  app->description(help);
+  if (!alias.empty()) app->alias(alias);
 }
 
 int CommandLine::Run(int argc, char** argv) {
@@ -154,7 +158,12 @@ int CommandLine::Run(int argc, char** argv) {
     return 2;
   }
   try {
-    impl_->app.parse(argc, argv);
+    std::vector<std::string> words;  // last first, as CLI11 takes them
+    for (int i = argc - 1; i > 0; --i) {
+      const std::string word = argv[i];
+      words.push_back(impl_->bare_flags.contains(word) ? word + "=" + kBare : word);
+    }
+    impl_->app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     const int code = impl_->app.exit(error);
     return code == 0 ? 0 : 2;

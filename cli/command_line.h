@@ -42,8 +42,8 @@ class CommandLine {
   // Options of every verb.
   void GlobalOption(const std::string& flags, std::string& target, const std::string& help);
   void GlobalFlag(const std::string& flags, bool& target, const std::string& help);
-  // A second name of a group: "dags" for "dag".
-  void Alias(const std::string& group, const std::string& alias);
+  // What a group is for, and its second name, if any: "dags" for "dag".
+  void Group(const std::string& group, const std::string& help, const std::string& alias = "");
 
   // Parses and runs the verb; its result, 0 for --help, 2 for wrong usage.
   int Run(int argc, char** argv);
