@@ -97,7 +97,25 @@ void ReportTask(Draft& draft, std::size_t index, const Json& task, const TaskTyp
   }
 }
 
-const TaskType* FindType(Draft& draft, const std::string& name, const Place& place) {
+constexpr std::size_t kManyTasks = 1'000;
+constexpr std::size_t kMaxCutSchemas = 64;
+
+// Whether the task fits its type. Absent keys fit every property, so a schema cut to the keys of
+// the task gives the same verdict; tasks of a large file have few different sets of keys.
+bool Fits(TaskType& type, const Json& task, bool many) {
+  if (!many) return type.schema->Accepts(task);
+  std::string keys;
+  for (const auto& [key, value] : task.items()) keys += key + '\x01';
+  const auto it = type.cut.find(keys);
+  if (it != type.cut.end()) return it->second->Accepts(task);
+  if (type.cut.size() >= kMaxCutSchemas) return type.schema->Accepts(task);
+  Json schema = TaskSchema(*type.entry);
+  auto& properties = schema["properties"].get_ref<Json::object_t&>();
+  std::erase_if(properties, [&](const auto& property) { return !task.contains(property.first); });
+  return type.cut.emplace(keys, Prepare(schema)).first->second->Accepts(task);
+}
+
+TaskType* FindType(Draft& draft, const std::string& name, const Place& place) {
   if (const auto it = draft.types.find(name); it != draft.types.end()) return &it->second;
   const OperatorEntry* entry = draft.catalog.Find(name);
   if (entry == nullptr) {
@@ -109,7 +127,13 @@ const TaskType* FindType(Draft& draft, const std::string& name, const Place& pla
                     hint.empty() ? list : hint + " " + list);
     return nullptr;
   }
-  TaskType type{entry, Prepare(TaskSchema(*entry)), OwnSchema(*entry)};
+  TaskType type{entry, Prepare(TaskSchema(*entry)), {}, {}};
+  const Json own = OwnSchema(*entry);
+  for (const auto& [key, property] : own["properties"].items()) {
+    if (property.is_object() && property.contains("default")) {
+      type.defaults.emplace_back(key, property["default"]);
+    }
+  }
   return &draft.types.emplace(name, std::move(type)).first->second;
 }
 
@@ -134,9 +158,9 @@ class TaskBuilder {
 
   void Build() {
     const auto name = json_.find("type");
-    const TaskType* type = name != json_.end() && name->is_string()
-                               ? FindType(draft_, name->get_ref<const std::string&>(), place_)
-                               : nullptr;
+    TaskType* type = name != json_.end() && name->is_string()
+                         ? FindType(draft_, name->get_ref<const std::string&>(), place_)
+                         : nullptr;
     CheckId();
     if (name == json_.end() || !name->is_string()) {
       draft_.out.Error(name == json_.end() ? "NM202" : "NM203", place_,
@@ -149,7 +173,8 @@ class TaskBuilder {
     }
     task().type = type->entry->type;
     task().kind = type->entry->kind;
-    if (!draft_.out.full() && !type->schema->Accepts(json_)) {
+    const bool many = draft_.dag.tasks.size() > kManyTasks;
+    if (!draft_.out.full() && !Fits(*type, json_, many)) {
       ReportTask(draft_, index_, json_, *type);
     }
     Common();
@@ -175,12 +200,12 @@ class TaskBuilder {
   }
 
   void Apply(const std::string& key, const Place& place) {
-    if (!json_.contains(key)) return;
-    const Place here = place.At(key);
-    FindTaskField(key)->apply(json_[key], task(), Site{draft_.out, here});
+    const auto it = json_.find(key);
+    if (it != json_.end()) ApplyField(*FindTaskField(key), *it, place.At(key));
   }
 
   void ApplyField(const TaskField& field, const Json& value, const Place& place) {
+    draft_.set[index_].set(static_cast<std::size_t>(&field - TaskFields().data()));
     if (field.apply != nullptr) field.apply(value, task(), Site{draft_.out, place});
   }
 
@@ -254,10 +279,8 @@ class TaskBuilder {
       site.dated = key == "path" || key == "as_of" || key == "partition";
       CheckTemplates(draft_, value, place_.At(key), site);
     }
-    for (const auto& [key, property] : type.own["properties"].items()) {
-      if (!own.contains(key) && property.is_object() && property.contains("default")) {
-        own[key] = property["default"];
-      }
+    for (const auto& [key, value] : type.defaults) {
+      if (!own.contains(key)) own[key] = value;
     }
     switch (task().kind) {
       case TaskKind::kNative:
@@ -381,6 +404,7 @@ void BuildTasks(Draft& draft) {
   if (tasks == draft.doc.end() || !tasks->is_array()) return;
   draft.dag.tasks.resize(tasks->size());
   draft.own.resize(tasks->size());
+  draft.set.resize(tasks->size());
   const Place root;
   const Place list = root.At("tasks");
   for (std::size_t i = 0; i < tasks->size(); ++i) {
@@ -397,30 +421,35 @@ void BuildTasks(Draft& draft) {
 }
 
 void FillCanonical(Draft& draft) {
-  Json canonical = Json::object();
+  Json root = Json::object();
   for (const DagField& field : DagFields()) {
-    if (field.emit != nullptr) field.emit(draft.dag, canonical);
+    if (field.emit != nullptr) field.emit(draft.dag, root);
   }
-  Json tasks = Json::array();
+  CHECK(root.back() == root["tags"]);  // "tasks" sorts behind every other key
+  std::string text = CanonicalJson(root);
+  text.back() = ',';
+  text += "\"tasks\":[";
   for (std::size_t i = 0; i < draft.dag.tasks.size(); ++i) {
     const Task& task = draft.dag.tasks[i];
-    const Json& source = draft.doc["tasks"][i];
     Json json = std::move(draft.own[i]);
     json["id"] = task.id;
     json["type"] = task.type;
     // A common field that has its default is left out, whether it was written or not: a hundred
     // thousand tasks would repeat forty defaults each, and the identity is the same.
-    for (const TaskField& field : TaskFields()) {
-      if (field.emit != nullptr) field.emit(task, json);
+    for (std::size_t f = 0; f < TaskFields().size(); ++f) {
+      const TaskField& field = TaskFields()[f];
+      if (draft.set[i].test(f) && field.emit != nullptr) field.emit(task, json);
     }
+    const Json& source = draft.doc["tasks"][i];
     for (const char* metadata : {"inlets", "outlets"}) {
       const auto it = source.find(metadata);
       if (it != source.end() && !it->empty()) json[metadata] = *it;
     }
-    tasks.push_back(std::move(json));
+    if (i > 0) text += ',';
+    text += CanonicalJson(json);
   }
-  canonical["tasks"] = std::move(tasks);
-  draft.dag.canonical = CanonicalJson(canonical);
+  text += "]}";
+  draft.dag.canonical = std::move(text);
   draft.dag.version_hash = Sha256Hex(draft.dag.canonical);
 }
 

@@ -36,9 +36,9 @@ struct Diagnostic {
 
 struct DagFileOptions {
   std::string file = "dag.json";  // name used in diagnostics
-  std::string fileloc;            // absolute path; "" if unknown
+  std::string fileloc = {};       // absolute path; "" if unknown
   // Pool names known to the server; nullopt offline (unknown pools are then not reported).
-  std::optional<std::vector<std::string>> pools;
+  std::optional<std::vector<std::string>> pools = std::nullopt;
 };
 
 struct DagFileResult {

@@ -20,9 +20,7 @@ using Json = nlohmann::json;
 constexpr int kMaxThreads = 1'024;
 
 Json IdSchema() {
-  return {{"type", "string"},
-          {"minLength", 1},
-          {"description", "Identity of the task within the DAG."}};
+  return {{"type", "string"}, {"description", "Identity of the task within the DAG."}};
 }
 
 Json Ref(const std::string& name) { return {{"$ref", "#/definitions/" + name}}; }

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/base/limits.h"
@@ -33,6 +35,7 @@ class Validator {
     const bool ids_sound = CheckIds();
     const bool edges_sound = CheckEdges();
     CheckCycle(ids_sound && edges_sound);
+    CollectBranches();
     for (std::size_t i = 0; i < tasks_.size() && !draft_.out.full(); ++i) {
       CheckPools(i);
       CheckRules(i);
@@ -81,10 +84,14 @@ class Validator {
     std::size_t edges = 0;
     for (std::size_t i = 0; i < tasks_.size(); ++i) {
       edges += tasks_[i].depends_on.size();
-      for (const std::string& id : tasks_[i].depends_on) {
-        if (Find(id) >= 0) continue;
+      if (tasks_[i].depends_on.empty()) continue;
+      const Json& list = JsonOf(i)["depends_on"];
+      for (std::size_t n = 0; n < list.size(); ++n) {
+        if (!list[n].is_string() || Find(list[n].get_ref<const std::string&>()) >= 0) continue;
         sound = false;
-        draft_.out.Error("NM302", DependsOn(i, id), fmt::format("no task \"{}\"", id), Nearest(id));
+        const auto& id = list[n].get_ref<const std::string&>();
+        draft_.out.Error("NM302", fmt::format("/tasks/{}/depends_on/{}", i, n),
+                         fmt::format("no task \"{}\"", id), Nearest(id));
       }
     }
     if (edges > static_cast<std::size_t>(limits::kMaxEdges)) {
@@ -92,6 +99,12 @@ class Validator {
                        fmt::format("{} edges, the limit is {}", edges, limits::kMaxEdges));
     }
     for (const OutputUse& use : draft_.outputs) {
+      if (use.in_map && tasks_[use.task].trigger_rule == TriggerRule::kAlways) {
+        draft_.out.Error(
+            "NM305", use.pointer,
+            fmt::format("trigger_rule always does not wait for the output of \"{}\"", use.name),
+            "use all_done");
+      }
       const bool self = use.name == tasks_[use.task].id;
       if (!self && Find(use.name) >= 0) continue;
       sound = false;
@@ -105,7 +118,7 @@ class Validator {
 
   // Pointer of the item of `depends_on` that names `id`.
   std::string DependsOn(std::size_t task, std::string_view id) const {
-    const Json& list = JsonOf(task).value("depends_on", Json::array());
+    const Json& list = JsonOf(task)["depends_on"];
     for (std::size_t n = 0; n < list.size(); ++n) {
       if (list[n] == id) return fmt::format("/tasks/{}/depends_on/{}", task, n);
     }
@@ -175,14 +188,6 @@ class Validator {
           JsonOf(i).contains("trigger_rule") ? At(i, "trigger_rule") : fmt::format("/tasks/{}", i),
           "fail_fast needs trigger_rule all_success in every task");
     }
-    if (tasks_[i].trigger_rule != TriggerRule::kAlways || !tasks_[i].map) return;
-    for (const OutputUse& use : draft_.outputs) {
-      if (use.task != i || !use.in_map) continue;
-      draft_.out.Error(
-          "NM305", use.pointer,
-          fmt::format("trigger_rule always does not wait for the output of \"{}\"", use.name),
-          "use all_done");
-    }
   }
 
   void CheckTargets(std::size_t branch, const std::string& field, const Ids& targets) {
@@ -212,48 +217,54 @@ class Validator {
     CheckTargets(i, "else", tasks_[i].otherwise);
   }
 
+  // The targets of one branch: each case by itself, and all together.
+  struct Targets {
+    std::vector<std::unordered_set<std::string_view>> lists;
+    std::unordered_set<std::string_view> all;
+  };
+
+  void CollectBranches() {
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      if (tasks_[i].kind != TaskKind::kBranch) continue;
+      Targets& targets = branches_[i];
+      targets.lists.emplace_back(tasks_[i].otherwise.begin(), tasks_[i].otherwise.end());
+      for (const BranchCase& branch_case : tasks_[i].cases) {
+        targets.lists.emplace_back(branch_case.then.begin(), branch_case.then.end());
+      }
+      for (const auto& list : targets.lists) targets.all.insert(list.begin(), list.end());
+      for (const std::string_view id : targets.all) chosen_by_[id].push_back(i);
+    }
+  }
+
   // A task that needs the success of children of a branch that no case chooses together. Children
   // that a chosen one leads to do run, so a path between them clears the suspicion.
   void CheckJoin(std::size_t i) {
-    const Ids& parents = tasks_[i].depends_on;
-    if (parents.size() < 2) return;
-    std::set<std::string_view> branches;
-    for (const std::string& parent : parents) {
-      const int p = Find(parent);
-      if (p < 0) return;
-      for (const std::string& above : tasks_[static_cast<std::size_t>(p)].depends_on) {
-        const int b = Find(above);
-        if (b >= 0 && tasks_[static_cast<std::size_t>(b)].kind == TaskKind::kBranch) {
-          branches.insert(above);
-        }
-      }
+    std::map<std::size_t, Ids> needed;  // by branch
+    for (const std::string& parent : tasks_[i].depends_on) {
+      const auto it = chosen_by_.find(parent);
+      if (it == chosen_by_.end() || Find(parent) < 0) continue;
+      for (const std::size_t branch : it->second) needed[branch].push_back(parent);
     }
-    for (const std::string_view id : branches) {
-      const Task& branch = tasks_[static_cast<std::size_t>(Find(id))];
-      std::vector<const Ids*> lists = {&branch.otherwise};
-      for (const BranchCase& branch_case : branch.cases) lists.push_back(&branch_case.then);
-      const auto chosen = [&](const std::string& parent) {
-        return std::any_of(lists.begin(), lists.end(),
-                           [&](const Ids* list) { return Contains(*list, parent); });
+    for (const auto& [branch, parents] : needed) {
+      const Targets& targets = branches_[branch];
+      const auto covers = [&parents = parents](const auto& list) {
+        return std::all_of(parents.begin(), parents.end(),
+                           [&](const std::string& parent) { return list.contains(parent); });
       };
-      Ids needed;
-      std::copy_if(parents.begin(), parents.end(), std::back_inserter(needed), chosen);
-      const bool together = std::any_of(lists.begin(), lists.end(), [&](const Ids* list) {
-        return std::all_of(needed.begin(), needed.end(),
-                           [&](const std::string& parent) { return Contains(*list, parent); });
-      });
-      if (needed.size() < 2 || together || LeadsBetween(needed, lists)) continue;
+      if (parents.size() < 2 || std::any_of(targets.lists.begin(), targets.lists.end(), covers) ||
+          LeadsBetween(parents, targets)) {
+        continue;
+      }
       draft_.out.Error(
-          "NM326",
-          JsonOf(i).contains("depends_on") ? At(i, "depends_on") : fmt::format("/tasks/{}", i),
-          fmt::format("branch \"{}\" never chooses all of its parents together", id),
+          "NM326", At(i, "depends_on"),
+          fmt::format("branch \"{}\" never chooses all of its parents together", tasks_[branch].id),
           "use trigger_rule none_failed_min_one_success");
     }
   }
 
   // Whether some target of the branch is an ancestor of one of `needed`.
-  bool LeadsBetween(const Ids& needed, const std::vector<const Ids*>& lists) const {
-    std::set<int> seen;
+  bool LeadsBetween(const Ids& needed, const Targets& targets) const {
+    std::unordered_set<int> seen;
     std::vector<int> open;
     const auto push_parents = [&](int task) {
       const Task& t = tasks_[static_cast<std::size_t>(task)];
@@ -267,9 +278,7 @@ class Validator {
     while (!open.empty()) {
       const int task = open.back();
       open.pop_back();
-      for (const Ids* list : lists) {
-        if (Contains(*list, tasks_[static_cast<std::size_t>(task)].id)) return true;
-      }
+      if (targets.all.contains(tasks_[static_cast<std::size_t>(task)].id)) return true;
       push_parents(task);
     }
     return false;
@@ -278,6 +287,8 @@ class Validator {
   Draft& draft_;
   std::vector<Task>& tasks_;
   std::unordered_map<std::string_view, std::size_t> position_;
+  std::map<std::size_t, Targets> branches_;
+  std::unordered_map<std::string_view, std::vector<std::size_t>> chosen_by_;  // target -> branches
   std::vector<std::string_view> names_;
   int hints_ = 0;
 };

@@ -25,15 +25,25 @@ std::size_t CodePoints(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
 }
 
-// Code points [from, to) of `line`.
+// Code points [from, to) of `line`, as a terminal may show them: tabs and escape codes would move
+// or paint the caret line, broken UTF-8 may not leave the program.
 std::string Slice(std::string_view line, std::size_t from, std::size_t to) {
   std::string out;
   std::size_t index = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
+  for (std::size_t i = 0; i < line.size();) {
+    const std::size_t length = SequenceLength(line, i);
     if (i > 0 && !IsContinuation(line[i])) ++index;
     if (index >= to) break;
-    // Tabs and escape codes would move or paint the caret line.
-    if (index >= from) out += static_cast<unsigned char>(line[i]) < 0x20 ? ' ' : line[i];
+    if (index >= from) {
+      if (length == 0) {
+        out += "\uFFFD";
+      } else if (static_cast<unsigned char>(line[i]) < 0x20) {
+        out += ' ';
+      } else {
+        out += line.substr(i, length);
+      }
+    }
+    i += std::max<std::size_t>(length, 1);
   }
   return out;
 }

@@ -1,11 +1,13 @@
 // A DAG file between its text and the immutable Dag: the stages of LoadDag fill it in turn.
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -18,11 +20,17 @@
 
 namespace nightmill::dagfile {
 
+// By position in TaskFields().
+using FieldSet = std::bitset<64>;
+
 // A task type with its schema prepared; made when the first task of the type is met.
 struct TaskType {
   const OperatorEntry* entry = nullptr;
   std::shared_ptr<const JsonSchema> schema;
-  nlohmann::json own;  // OwnSchema
+  // The same schema cut to the keys that a task has, by these keys: valijson looks up each of the
+  // fifty properties of a schema, which is most of the time of a large file. Bounded.
+  std::map<std::string, std::shared_ptr<const JsonSchema>> cut;
+  std::vector<std::pair<std::string, nlohmann::json>> defaults;  // of its own fields
 };
 
 // A template that names the output of another task.
@@ -45,6 +53,7 @@ struct Draft {
   nlohmann::json doc;  // without x-* keys
   Dag dag;             // tasks in the order of the file: index i is /tasks/i
   std::vector<nlohmann::json> own;  // the operator's own fields of task i
+  std::vector<FieldSet> set;        // common fields of task i that were given
   std::vector<OutputUse> outputs;
   std::map<std::string, TaskType, std::less<>> types;
 };

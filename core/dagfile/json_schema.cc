@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 #include <utility>
+// Without it valijson ends the process where a schema is malformed.
+#define VALIJSON_USE_EXCEPTIONS 1
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>

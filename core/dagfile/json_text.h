@@ -41,6 +41,9 @@ using Places = std::unordered_map<std::string, Span>;
 // Fills the span of every entry of `places` that the text has; others keep end = 0.
 void Locate(std::string_view text, Places& places);
 
+// Length in bytes of the well-formed UTF-8 sequence that begins at `i`, or 0.
+std::size_t SequenceLength(std::string_view text, std::size_t i);
+
 // Appends "/token", with ~ and / escaped (RFC 6901).
 void AppendToken(std::string& pointer, std::string_view token);
 

@@ -95,9 +95,7 @@ class ScheduleReader {
     if (!parsed.ok()) {
       const Error& error = parsed.error();
       const bool never = error.message.starts_with("never fires");
-      site_.In(place).Error(never ? "NM307" : "NM306",
-                            never ? fmt::format("\"{}\" {}", text, error.message) : error.message,
-                            error.hint);
+      site_.In(place).Error(never ? "NM307" : "NM306", error.message, error.hint);
       return;
     }
     spec_.crons.emplace_back(text);

@@ -43,7 +43,7 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string_view
   std::string_view nearest;
   for (const std::string_view candidate : candidates) {
     const std::size_t distance = Distance(word, candidate);
-    if (distance >= best || distance >= std::max(word.size(), candidate.size())) continue;
+    if (distance >= best || 2 * distance >= std::max(word.size(), candidate.size())) continue;
     best = distance;
     nearest = candidate;
   }

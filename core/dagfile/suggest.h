@@ -1,5 +1,5 @@
 // "Did you mean": the nearest word at an edit distance of at most 2 (insertion, deletion,
-// replacement, swap of neighbours), and less than the length of the word.
+// replacement, swap of neighbours), and less than half the length of the word.
 #pragma once
 
 #include <string>

@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "core/base/limits.h"
@@ -81,10 +82,9 @@ void ApplyTriggerRule(const Json& value, Task& task, const Site&) {
 }
 
 void ApplyDependsOn(const Json& value, Task& task, const Site&) {
+  std::unordered_set<std::string> seen;
   for (std::string& id : ParseTexts(value)) {
-    if (std::find(task.depends_on.begin(), task.depends_on.end(), id) == task.depends_on.end()) {
-      task.depends_on.push_back(std::move(id));
-    }
+    if (seen.insert(id).second) task.depends_on.push_back(std::move(id));
   }
 }
 
@@ -189,9 +189,11 @@ void ApplyEnv(const Json& value, Task& task, const Site& site) {
   for (const auto& [name, text] : value.items()) {
     const Place place = site.place.At(name);
     if (name.empty() || name.find('=') != std::string::npos) {
-      site.In(place).Error("NM206", fmt::format("\"{}\" is no name of a variable", name));
+      site.out.KeyError("NM206", place.Pointer(),
+                        fmt::format("\"{}\" is no name of a variable", name), "");
     } else if (name.starts_with("NIGHTMILL_")) {
-      site.In(place).Error("NM206", "names that begin with NIGHTMILL_ are set by the worker");
+      site.out.KeyError("NM206", place.Pointer(),
+                        "names that begin with NIGHTMILL_ are set by the worker", "");
     }
     if (text.is_string()) task.env.emplace_back(name, text.get<std::string>());
   }
@@ -361,11 +363,11 @@ const std::array kFields{
     TaskField{"pool", kAllKinds, true, false, false,
               [] { return WithDefault(TextSchema("Pool to take slots from."), "default_pool"); },
               [](const Json& v, Task& t, const Site&) { SetText(v, t.pools.front().name); },
-              nullptr},
+              EmitPools},
     TaskField{"pool_slots", kAllKinds, true, false, false,
               [] { return WithDefault(IntSchema(1, kIntMax, "Slots taken from `pool`."), 1); },
               [](const Json& v, Task& t, const Site&) { SetInt(v, t.pools.front().slots); },
-              nullptr},
+              EmitPools},
     TaskField{"pools", kAllKinds, true, false, false, PoolsSchema, ApplyPools, EmitPools},
     TaskField{"preemptible", kAllKinds, true, false, true,
               NM_NOT_YET(false, "Live work may stop an attempt of a backfill.")},
@@ -450,6 +452,8 @@ const std::array kFields{
     TaskField{"when", kAllKinds, true, true, false,
               NM_TEXT_FIELD("when", when, "Template; false skips the task.")},
 };
+
+static_assert(kFields.size() <= 64, "FieldSet in draft.h has a bit per field");
 
 }  // namespace
 
