@@ -41,7 +41,7 @@ enum class OutputMode : std::uint8_t { kJson, kLines, kText, kNone };
 
 struct MapSpec {
   // One entry with an empty name for a plain `over`, else the named lists in the order of the file.
-  // Values are JSON text: an array/object literal or a template string.
+  // Values are JSON text: an array or object, or a string that is a template.
   std::vector<std::pair<std::string, std::string>> over;
   MapMode mode = MapMode::kCross;
   int max_items = limits::kDefaultMaxItems;

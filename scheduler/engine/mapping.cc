@@ -17,14 +17,8 @@ Error TooMany(const MapSpec& map, std::size_t count) {
 Result<std::vector<json>> ItemsOf(const std::string& name, const std::string& over,
                                   const TemplateContext& context) {
   const std::string what = name.empty() ? "map.over" : fmt::format("map.over.{}", name);
-  json value;
-  if (IsTemplate(over)) {
-    NM_ASSIGN_OR_RETURN(const std::string text, RenderToJson(over, context));
-    value = json::parse(text);
-  } else {
-    NM_ASSIGN_OR_RETURN(const std::string text, RenderJson(over, context));
-    value = json::parse(text);
-  }
+  NM_ASSIGN_OR_RETURN(const std::string text, RenderJson(over, context));
+  json value = json::parse(text);
   std::vector<json> items;
   if (value.is_array()) {
     for (json& item : value) items.push_back(std::move(item));
