@@ -1,0 +1,100 @@
+// Exact distinct counts (compute.md 2.6). Texts are packed into 16 bytes without loss where they
+// allow it (short ones, UUIDs, lower-case hex), longer ones are represented by a 128-bit hash. Small
+// domains get a number and a bit per group (SmallDomain); everything else goes to a set of
+// (group, value) pairs. The three are used side by side for one column, so a 65th value or a day
+// outside the window needs no switch: bits and pairs are added up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "operators/columnar/key_hash.h"
+
+namespace nightmill {
+
+// A value in 16 bytes; two texts are equal exactly if packed and kind are (kHashed: but for a
+// 128-bit collision).
+using PackedKind = std::uint32_t;
+inline constexpr PackedKind kPackedShort = 0;   // at most 15 bytes; the last byte is the length
+inline constexpr PackedKind kPackedUuid = 1;    // 8-4-4-4-12 lower-case hex digits
+inline constexpr PackedKind kPackedHashed = 2;  // MurmurHash3 x64-128
+// kPackedHex + n: n lower-case hex digits, 16 <= n <= 32.
+inline constexpr PackedKind kPackedHex = 100;
+
+struct Packed {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  PackedKind kind = kPackedShort;
+  bool operator==(const Packed&) const = default;
+};
+Packed PackText(std::string_view text);
+
+// Texts numbered 0..63 in the order they are first asked for, for all threads of a run. The numbers
+// depend on timing, counts of distinct numbers do not.
+class SmallDomain {
+ public:
+  static constexpr std::uint8_t kOverflow = 254;  // the 65th value and later
+  static constexpr std::uint8_t kNull = 255;
+  static constexpr std::size_t kSize = 64;
+
+  std::uint8_t Number(std::string_view text);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::uint8_t> numbers_;
+};
+
+// The set of (group, column, value) seen in one partition. One thread. The caller makes room first
+// (Reserve), so that adding never fails.
+class DistinctSet {
+ public:
+  // Bytes held once `extra` more pairs fit; what to reserve before Reserve(extra).
+  std::int64_t BytesFor(std::size_t extra) const;
+  std::int64_t bytes() const;
+  void Reserve(std::size_t extra);
+  std::size_t size() const { return entries_.size(); }
+
+  static std::uint32_t Hash(std::uint32_t group, std::uint32_t tag, std::uint64_t low,
+                            std::uint64_t high) {
+    return static_cast<std::uint32_t>(
+        FoldMultiply(low ^ kXxhPrime1 ^ (std::uint64_t{tag} << 32),
+                     high ^ kXxhPrime2 ^ (group * kXxhPrime5)) >> 16);
+  }
+  void Prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  // True if the pair is new. `hash` is Hash() of the other arguments.
+  bool Add(std::uint32_t hash, std::uint32_t group, std::uint32_t tag, std::uint64_t low,
+           std::uint64_t high) {
+    std::size_t at = hash >> shift_;
+    while (true) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0) break;
+      if (static_cast<std::uint32_t>(slot >> 32) == hash) {
+        const Entry& e = entries_[static_cast<std::uint32_t>(slot) - 1];
+        if (e.low == low && e.high == high && e.group == group && e.tag == tag) return false;
+      }
+      at = (at + 1) & mask_;
+    }
+    entries_.push_back({low, high, group, tag});
+    slots_[at] = (std::uint64_t{hash} << 32) | entries_.size();
+    return true;
+  }
+
+ private:
+  struct Entry {
+    std::uint64_t low, high;
+    std::uint32_t group, tag;
+  };
+  static int BitsFor(std::size_t entries);
+
+  std::vector<std::uint64_t> slots_;  // hash in the upper half, entry + 1 in the lower; 0: empty
+  std::vector<Entry> entries_;
+  std::size_t mask_ = 0;
+  int shift_ = 31;
+};
+
+}  // namespace nightmill
