@@ -1,0 +1,188 @@
+// `expect` (compute.md 6.1): a suite of checks over one scan of a table. It writes nothing; a failed
+// check of severity stop is the circuit breaker of a DAG.
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "operators/checks.h"
+#include "operators/clock.h"
+#include "operators/expr/ast.h"
+#include "operators/expr/bind.h"
+#include "operators/input_table.h"
+#include "operators/parallel.h"
+#include "operators/registry.h"
+#include "operators/slot_vector.h"
+#include "operators/table/attempt.h"
+
+namespace nightmill {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::array<std::string_view, 2> kOwnFields{"suite", "on_fail"};
+
+struct ExpectSpec {
+  CommonSpec common;
+  CheckSuite suite;
+  bool warn_only = false;
+};
+
+OpResult<ExpectSpec> ParseExpect(std::string_view text) {
+  NM_ASSIGN_OR_RETURN(const Json json, ParseSpecText(text));
+  ExpectSpec spec;
+  NM_ASSIGN_OR_RETURN(spec.common, ParseCommon(json, {kOwnFields}));
+  if (!spec.common.in) return SpecError("/in", "is needed");
+  if (!spec.common.in->filter.empty()) {
+    return SpecError("/in/filter", "is not supported by expect", "check the whole table");
+  }
+  const auto suite = json.find("suite");
+  if (suite == json.end()) return SpecError("/suite", "is needed");
+  NM_ASSIGN_OR_RETURN(spec.suite, CheckSuite::Parse(*suite, "/suite"));
+  const auto on_fail = json.find("on_fail");
+  if (on_fail == json.end()) return spec;
+  if (*on_fail != "stop" && *on_fail != "warn") {
+    return SpecError("/on_fail", "must be stop or warn");
+  }
+  spec.warn_only = *on_fail == "warn";
+  return spec;
+}
+
+class ExpectRun {
+ public:
+  ExpectRun(ExpectSpec spec, const OperatorContext& context)
+      : spec_(std::move(spec)),
+        context_(context),
+        budget_(EffectiveMemory(spec_.common, context)),
+        threads_(EffectiveThreads(spec_.common, context)) {}
+
+  OpResult<std::string> Run() {
+    const PhaseTimer timer;
+    ResolveOptions resolve;
+    resolve.data_root = context_.data_root;
+    NM_ASSIGN_OR_RETURN(list_, ResolveInputs(LocalFileSystem(), *spec_.common.in, resolve));
+    NM_ASSIGN_OR_RETURN(table_, InputTable::Open(LocalFileSystem(), list_, budget_, threads_));
+    NM_ASSIGN_OR_RETURN(Schema schema, table_.FullSchema());
+    NM_ASSIGN_OR_RETURN(checks_, BoundChecks::Bind(spec_.suite, schema));
+    std::vector<std::string> names;
+    for (const int column : checks_->columns()) {
+      names.push_back(schema.fields[static_cast<std::size_t>(column)].name);
+    }
+    NM_ASSIGN_OR_RETURN(columns_, table_.Bind(names, ""));
+    NM_ASSIGN_OR_RETURN(const CheckReport report, Scan());
+    NM_RETURN_IF_ERROR(CheckInputsUnchanged(LocalFileSystem(), list_));
+    if (report.stop && !spec_.warn_only) return CheckError(report, "check failed");
+    ReportParts parts;
+    parts.outcome = "checked";
+    parts.table = list_.table;
+    parts.version = list_.version;
+    parts.checks = report.json;
+    parts.extra = Json{{"rows_in", table_.rows()}}.dump();
+    for (const std::string& line : report.failed) parts.warnings.push_back("check " + line);
+    parts.phases.emplace_back("check", timer.seconds());
+    return BuildReport(parts);
+  }
+
+ private:
+  OpResult<CheckReport> Scan() {
+    const std::vector<TableUnit> units = UnitsOf(table_);
+    std::vector<CheckState> states;
+    for (int t = 0; t < threads_; ++t) states.emplace_back(checks_, budget_);
+    context_.progress->units_total += static_cast<std::int64_t>(units.size());
+    NM_RETURN_IF_ERROR(ParallelFor(units.size(), threads_, [&](std::size_t i, int thread) {
+      return ScanUnit(units[i], static_cast<std::int64_t>(i),
+                      states[static_cast<std::size_t>(thread)]);
+    }));
+    for (std::size_t t = 1; t < states.size(); ++t) {
+      NM_RETURN_IF_ERROR(states[0].Merge(std::move(states[t])));
+    }
+    return states[0].Finish();
+  }
+
+  OpStatus ScanUnit(const TableUnit& unit, std::int64_t number, CheckState& state) {
+    const SourceFile& source = *table_.sources()[unit.file];
+    std::vector<ColumnWant> wants;
+    for (std::size_t c = 0; c < columns_.columns.size(); ++c) {
+      if (columns_.columns[c].partition) continue;
+      const ColumnType& type = columns_.columns[c].type;
+      const bool text = type.kind == TypeKind::kString || type.kind == TypeKind::kBinary;
+      wants.push_back({columns_.in_file[unit.file][c], type, text});
+    }
+    NM_ASSIGN_OR_RETURN(const auto scan, OpenRowGroup(source, unit.row_group, wants, budget_));
+    for (std::int64_t row = 0; row < scan->rows(); row += kBlockRows) {
+      if (context_.cancelled->load(std::memory_order_relaxed)) return Cancelled();
+      const auto rows = std::min<std::int64_t>(kBlockRows, scan->rows() - row);
+      state.AddRows(rows);
+      NM_RETURN_IF_ERROR(AddBlock(unit, number, rows, *scan, state));
+    }
+    context_.progress->units_done += 1;
+    context_.progress->rows_in += unit.rows;
+    return OpOk();
+  }
+
+  OpStatus AddBlock(const TableUnit& unit, std::int64_t number, std::int64_t rows,
+                    RowGroupScan& scan, CheckState& state) {
+    std::size_t next = 0;
+    for (std::size_t c = 0; c < columns_.columns.size(); ++c) {
+      const int column = checks_->columns()[c];
+      if (columns_.columns[c].partition) {
+        NM_RETURN_IF_ERROR(AddPartition(unit, number, rows, c, state));
+        continue;
+      }
+      NM_ASSIGN_OR_RETURN(const Block block, scan.column(next++).Next());
+      SlotColumn data{columns_.columns[c].type, block.rows, block.values, block.valid, nullptr, 0};
+      if (block.form == Form::kCodes) {
+        data.values = block.dict.values;
+        data.valid = nullptr;
+        data.codes = block.codes;
+        data.dictionary_size = block.dict.size;
+      }
+      OpStatus added = state.AddColumn(column, data, nullptr, number);
+      if (added.ok()) continue;
+      OperatorError error = added.error();
+      error.file = table_.list().files[unit.file].file.path;
+      error.row_group = unit.row_group;
+      return error;
+    }
+    return OpOk();
+  }
+
+  // The value in the path, for all rows of the block.
+  OpStatus AddPartition(const TableUnit& unit, std::int64_t number, std::int64_t rows,
+                        std::size_t c, CheckState& state) {
+    std::string_view value;
+    for (const auto& [name, text] : table_.list().files[unit.file].partition) {
+      if (name == columns_.columns[c].name) value = text;
+    }
+    const std::vector<std::int32_t> codes(static_cast<std::size_t>(rows), 0);
+    const SlotColumn data{columns_.columns[c].type, rows, &value, nullptr, codes.data(), 1};
+    return state.AddColumn(checks_->columns()[c], data, nullptr, number);
+  }
+
+  const ExpectSpec spec_;
+  const OperatorContext& context_;
+  MemoryBudget budget_;
+  const int threads_;
+  InputList list_;
+  InputTable table_;
+  BoundColumns columns_;
+  std::shared_ptr<const BoundChecks> checks_;
+};
+
+class ExpectOperator final : public Operator {
+ public:
+  OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
+    auto spec = ParseExpect(text);
+    if (!spec.ok()) return std::move(spec).error();
+    return ToOperatorResult(ExpectRun(std::move(*spec), context).Run());
+  }
+};
+
+}  // namespace
+
+const Operator& Expect() {
+  static const ExpectOperator kExpect;
+  return kExpect;
+}
+
+}  // namespace nightmill
