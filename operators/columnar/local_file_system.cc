@@ -122,7 +122,8 @@ class LocalOutput final : public OutputFile {
   OpStatus Commit(const std::string& path) override {
     NM_RETURN_IF_ERROR(SyncFd(path_, fd_.get()));
     if (const int error = fd_.Close(); error != 0) return IoError(path_, "close", error);
-    if (::rename(path_.c_str(), path.c_str()) != 0) return IoError(path, "rename to", errno);
+    if (::rename(path_.c_str(), path.c_str()) != 0)
+      return IoError(path, "put it into place", errno);
     committed_ = true;
     return OpOk();
   }
@@ -159,7 +160,7 @@ OpResult<std::unique_ptr<LocalOutput>> CreateTemporary(const std::string& dir) {
     std::string path = TemporaryPath(dir);
     Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd.get() >= 0) return std::make_unique<LocalOutput>(std::move(fd), std::move(path));
-    if (errno != EEXIST) return IoError(dir, "create a file in", errno);
+    if (errno != EEXIST) return IoError(dir, "create a file there", errno);
   }
 }
 
@@ -272,7 +273,7 @@ class LocalFs final : public FileSystem {
   }
 
   OpStatus Rename(const std::string& from, const std::string& to) const override {
-    if (::rename(from.c_str(), to.c_str()) != 0) return IoError(to, "rename to", errno);
+    if (::rename(from.c_str(), to.c_str()) != 0) return IoError(to, "put it into place", errno);
     return OpOk();
   }
 
@@ -282,7 +283,7 @@ class LocalFs final : public FileSystem {
     }
     if (errno != ENOENT) return IoError(to, "exchange", errno);
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
-      return IoError(to, "rename to", errno);
+      return IoError(to, "put it into place", errno);
     }
     return OpOk();
   }
@@ -351,7 +352,7 @@ OperatorError IoError(const std::string& path, std::string_view action, int erro
   }
   OperatorError error = MakeOpError(
       OperatorErrorCode::kIo,
-      "cannot " + std::string(action) + " it: " + std::generic_category().message(error_number),
+      "cannot " + std::string(action) + ": " + std::generic_category().message(error_number),
       reason, hint);
   error.file = path;
   return error;

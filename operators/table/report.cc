@@ -52,6 +52,7 @@ std::string BuildReport(const ReportParts& parts) {
     json extra = json::parse(parts.extra, nullptr, false);
     if (extra.is_object()) report = std::move(extra);
   }
+  report.erase("compacted");  // a note of compact to itself
   report["outcome"] = parts.outcome;
   if (!parts.table.empty()) {
     report["table"] = parts.table;

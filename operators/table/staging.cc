@@ -6,6 +6,11 @@
 #include "operators/table/table_paths.h"
 
 namespace nightmill {
+namespace {
+
+constexpr int kMaxTries = 10;
+
+}  // namespace
 
 OpResult<std::unique_ptr<StagingArea>> StagingArea::Make(const FileSystem& fs,
                                                          const std::string& table,
@@ -20,17 +25,24 @@ OpResult<std::unique_ptr<StagingArea>> StagingArea::Make(const FileSystem& fs,
   }
   // Two offline runs have the same name, so the process makes the difference.
   auto area = std::make_unique<StagingArea>(
-      fs, fmt::format("{}/{}/{}-{}", StagingDir(table), run_key.substr(0, 16), name, ::getpid()));
+      fs, table,
+      fmt::format("{}/{}/{}-{}", StagingDir(table), run_key.substr(0, 16), name, ::getpid()),
+      !fs.Exists(table));
   NM_RETURN_IF_ERROR(fs.Remove(area->path()));
-  NM_RETURN_IF_ERROR(fs.MakeDirs(area->path()));
-  return area;
+  // Another attempt may remove the empty parents at the same moment.
+  for (int i = 1; true; ++i) {
+    const OpStatus made = fs.MakeDirs(area->path());
+    if (made.ok()) return area;
+    if (made.error().reason != "not_found" || i == kMaxTries) return made.error();
+  }
 }
 
 StagingArea::~StagingArea() {
   // What cannot be removed stays as garbage. The parents go once they are empty.
   (void)fs_.Remove(path_).ok();
   const std::string run = path_.substr(0, path_.rfind('/'));
-  if (::rmdir(run.c_str()) == 0) ::rmdir(run.substr(0, run.rfind('/')).c_str());
+  if (::rmdir(run.c_str()) != 0 || ::rmdir(StagingDir(table_).c_str()) != 0) return;
+  if (new_table_) ::rmdir(table_.c_str());
 }
 
 std::string PublishedPath(Layout layout, const std::string& key, const std::string& staged) {

@@ -19,8 +19,10 @@ class StagingArea {
   static OpResult<std::unique_ptr<StagingArea>> Make(const FileSystem& fs, const std::string& table,
                                                      const std::string& run_key,
                                                      std::string_view attempt);
-  StagingArea(const FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
-  // Removes it with all that is in it.
+  StagingArea(const FileSystem& fs, std::string table, std::string path, bool new_table)
+      : fs_(fs), table_(std::move(table)), path_(std::move(path)), new_table_(new_table) {}
+  // Removes it with all that is in it; and the folder of the table, if Make made it and it is
+  // empty.
   ~StagingArea();
   StagingArea(const StagingArea&) = delete;
   StagingArea& operator=(const StagingArea&) = delete;
@@ -29,7 +31,9 @@ class StagingArea {
 
  private:
   const FileSystem& fs_;
+  const std::string table_;
   const std::string path_;
+  const bool new_table_;
 };
 
 // The path below the table that a staged file of this partition gets.
