@@ -55,8 +55,10 @@ constexpr std::array<std::string_view, 32> kNoDataFields{"id",
                                                          "env",
                                                          "output",
                                                          "native_limit"};
+constexpr const char* kIntervalStart = "data_interval_start";
+constexpr const char* kIntervalEnd = "data_interval_end";
 constexpr std::array<std::string_view, 6> kDataFields{
-    "as_of", "timezone", "identity", "quarantine", "data_interval_start", "data_interval_end"};
+    "as_of", "timezone", "identity", "quarantine", kIntervalStart, kIntervalEnd};
 
 bool IsNoDataField(std::string_view name) {
   return name.starts_with("x-") ||
@@ -320,6 +322,22 @@ std::optional<std::string> UnescapePart(std::string_view text) {
   return out;
 }
 
+// The canonical text of what can change data. The daemon writes the run's interval into every spec;
+// it counts only where an expression may name it, so that two runs that load the same file agree.
+std::string TextOfData(const json& spec) {
+  json hashed = spec;
+  for (auto it = hashed.begin(); it != hashed.end();) {
+    const bool interval = it.key() == kIntervalStart || it.key() == kIntervalEnd;
+    it = interval || IsNoDataField(it.key()) ? hashed.erase(it) : std::next(it);
+  }
+  const std::string text = hashed.dump(-1, ' ', false, json::error_handler_t::replace);
+  for (const char* name : {kIntervalStart, kIntervalEnd}) {
+    const auto it = spec.find(name);
+    if (it != spec.end() && text.find(name) != std::string::npos) hashed[name] = *it;
+  }
+  return hashed.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 }  // namespace
 
 OperatorError SpecError(std::string_view pointer, std::string_view what, std::string hint) {
@@ -398,11 +416,7 @@ OpResult<CommonSpec> ParseCommon(const json& spec, const SpecFields& fields) {
   if (const auto it = spec.find(fields.out_field); it != spec.end()) {
     NM_ASSIGN_OR_RETURN(common.out, ParseOut(*it, "/" + std::string(fields.out_field)));
   }
-  json hashed = spec;
-  for (auto it = hashed.begin(); it != hashed.end();) {
-    it = IsNoDataField(it.key()) ? hashed.erase(it) : std::next(it);
-  }
-  common.spec_hash = Sha256Hex(hashed.dump(-1, ' ', false, json::error_handler_t::replace));
+  common.spec_hash = Sha256Hex(TextOfData(spec));
   return common;
 }
 
