@@ -61,6 +61,19 @@ void EnsureStarted(EngineState& state, LiveRun& run, int task, int position, Ins
   row.started_at = at;
   row.ended_at.reset();
   Move(state, run, task, position, TaskTrigger::kStarted);
+  BeginCycle(state, run, task, position);
+}
+
+// True if total_timeout of this cycle is over at `at`.
+bool Overdue(const LiveRun& run, int task, const TaskInstanceRow& row, Instant at) {
+  const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
+  return limit && row.cycle_started_at && *row.cycle_started_at + *limit <= at;
+}
+
+TryFailure TotalTimeout(const LiveRun& run, int task) {
+  const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
+  return {"timed_out", "total",
+          fmt::format("total_timeout {} reached", FormatDuration(*limit))};
 }
 
 void SkipUnstartedItems(EngineState& state, LiveRun& run, int task) {
@@ -73,17 +86,6 @@ void SkipUnstartedItems(EngineState& state, LiveRun& run, int task) {
     row.skip_reason = "map_stopped";
     Move(state, run, task, static_cast<int>(i), TaskTrigger::kStoppedUnstarted);
   }
-}
-
-// What a final failure does beyond its own state: max_failures of a map, fail_fast of the DAG.
-void AfterFinalFailure(EngineState& state, LiveRun& run, int task) {
-  const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];
-  const TaskNode& node = run.nodes[static_cast<std::size_t>(task)];
-  if (definition.map && definition.map->max_failures &&
-      node.failures >= *definition.map->max_failures) {
-    SkipUnstartedItems(state, run, task);
-  }
-  if (run.graph->dag->fail_fast) StopRun(state, run, RunReason::kTaskFailed);
 }
 
 void ScheduleAgain(EngineState& state, LiveRun& run, int task, int position, Duration wait) {
@@ -133,12 +135,32 @@ void Succeed(EngineState& state, LiveRun& run, int task, int position,
   Move(state, run, task, position, TaskTrigger::kSucceeded);
 }
 
+std::string FailureOf(const AttemptOutcome& outcome) {
+  if (const auto* failed = std::get_if<outcome::Failed>(&outcome)) {
+    return FailureJson(
+        {"failed", failed->kind, failed->message, failed->exit_code, failed->signal});
+  }
+  if (const auto* lost = std::get_if<outcome::Lost>(&outcome)) {
+    return FailureJson({"lost", "lost", lost->cause});
+  }
+  return {};
+}
+
 void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
                   const AttemptReport& report) {
   const AttemptOutcome& outcome = report.outcome;
   TaskInstanceRow& row = RowOf(run, task, position);
+  const bool ended_well = std::holds_alternative<outcome::Succeeded>(outcome) ||
+                          std::holds_alternative<outcome::Skipped>(outcome);
+  if (run.row.stopping && !ended_well) {
+    row.failure = FailureOf(outcome);
+    return Move(state, run, task, position, TaskTrigger::kStopped);
+  }
+  if (!ended_well && Overdue(run, task, row, state.now)) {
+    EnsureStarted(state, run, task, position, state.now);
+    return FailTry(state, run, task, position, TotalTimeout(run, task));
+  }
   if (const auto* lost = std::get_if<outcome::Lost>(&outcome)) {
-    if (run.row.stopping) return Move(state, run, task, position, TaskTrigger::kStopped);
     return LoseTry(state, run, task, position, lost->cause, true);
   }
   EnsureStarted(state, run, task, position, report.started_at.value_or(report.ended_at));
@@ -150,7 +172,6 @@ void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
     row.ended_at = report.ended_at;
     return Move(state, run, task, position, TaskTrigger::kTaskSkipped);
   }
-  if (run.row.stopping) return Move(state, run, task, position, TaskTrigger::kStopped);
   if (const auto* failed = std::get_if<outcome::Failed>(&outcome)) {
     return FailTry(state, run, task, position,
                    {"failed", failed->kind, failed->message, failed->exit_code, failed->signal});
@@ -160,17 +181,6 @@ void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
   }
   // Killed without an order of ours: somebody stopped the worker by hand.
   LoseTry(state, run, task, position, "killed with its worker", true);
-}
-
-std::string FailureOf(const AttemptOutcome& outcome) {
-  if (const auto* failed = std::get_if<outcome::Failed>(&outcome)) {
-    return FailureJson(
-        {"failed", failed->kind, failed->message, failed->exit_code, failed->signal});
-  }
-  if (const auto* lost = std::get_if<outcome::Lost>(&outcome)) {
-    return FailureJson({"lost", "lost", lost->cause});
-  }
-  return {};
 }
 
 // Gives back worker places and learns how long attempts take there.
@@ -222,6 +232,9 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
     if (row.attempt != attempt.row.attempt) continue;
     if (run.row.stopping) {
       Move(state, run, at->task, at->position, TaskTrigger::kStopped);
+    } else if (Overdue(run, at->task, row, state.now)) {
+      EnsureStarted(state, run, at->task, at->position, state.now);
+      FailTry(state, run, at->task, at->position, TotalTimeout(run, at->task));
     } else {
       LoseTry(state, run, at->task, at->position, "never started", false);
     }
@@ -231,6 +244,39 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
 }
 
 }  // namespace
+
+void AfterFinalFailure(EngineState& state, LiveRun& run, int task) {
+  const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];
+  const TaskNode& node = run.nodes[static_cast<std::size_t>(task)];
+  if (definition.map && definition.map->max_failures &&
+      node.failures >= *definition.map->max_failures) {
+    SkipUnstartedItems(state, run, task);
+  }
+  if (run.graph->dag->fail_fast) StopRun(state, run, RunReason::kTaskFailed);
+}
+
+void BeginCycle(EngineState& state, LiveRun& run, int task, int position) {
+  TaskInstanceRow& row = RowOf(run, task, position);
+  if (row.cycle_started_at) return;
+  row.cycle_started_at = state.now;
+  const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
+  if (!limit) return;
+  state.timers.push(
+      {state.now + *limit, TimerKind::kTotalTimeout, run.row.run, task, position, {}});
+}
+
+void OnTotalTimeout(EngineState& state, LiveRun& run, int task, int position) {
+  TaskInstanceRow& row = RowOf(run, task, position);
+  if (!Overdue(run, task, row, state.now) || run.row.stopping) return;
+  if (row.attempt.valid()) return OrderKill(state, row.attempt, "total_timeout");
+  if (row.state != TaskState::kScheduled && row.state != TaskState::kDeferred) return;
+  ForgetPokes(state, run, task, position);
+  row.failure = FailureJson(TotalTimeout(run, task));
+  const bool waits = row.state == TaskState::kScheduled;
+  Move(state, run, task, position,
+       waits ? TaskTrigger::kQueueTimeout : TaskTrigger::kSensorTimeout);
+  AfterFinalFailure(state, run, task);
+}
 
 std::string FailureJson(const TryFailure& failure) {
   json text = {{"kind", failure.kind}, {"message", failure.message}};
@@ -248,14 +294,16 @@ void FailTry(EngineState& state, LiveRun& run, int task, int position, const Try
   const RetryVerdict verdict =
       DecideRetry(definition.retry, facts, row.cycle_failures, row.internal_failures);
   if (failure.kind == "internal") row.internal_failures += 1;
-  if (verdict != RetryVerdict::kRetry) {
-    Move(state, run, task, position, TaskTrigger::kFailedFinal);
-    return AfterFinalFailure(state, run, task);
-  }
   const std::string map_path = std::to_string(row.map_index);
   const RetryKey key{run.row.dag_id, row.task_id,    run.row.run_id,
                      map_path,       row.try_number, row.attempt.value};
-  row.due_at = state.now + RetryDelay(definition.retry, row.cycle_failures, key);
+  const Instant due = state.now + RetryDelay(definition.retry, row.cycle_failures, key);
+  // A retry that total_timeout would end before it starts is not waited for.
+  if (verdict != RetryVerdict::kRetry || Overdue(run, task, row, due)) {
+    Move(state, run, task, position, TaskTrigger::kFailedFinal);
+    return AfterFinalFailure(state, run, task);
+  }
+  row.due_at = due;
   row.losses = 0;
   state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
   Move(state, run, task, position, TaskTrigger::kFailedRetry);
@@ -293,7 +341,7 @@ void OrderKill(EngineState& state, AttemptId attempt, std::string_view reason) {
 void OnAttemptStarted(EngineState& state, const event::AttemptStarted& event) {
   OpenAttempt* attempt =
       Validate(state, event.attempt, event.epoch, event.incarnation, "start of an attempt");
-  if (attempt == nullptr) return;
+  if (attempt == nullptr || attempt->row.started_at) return;  // unknown, or told before
   attempt->row.started_at = event.at;
   if (attempt->row.state == AttemptState::kDispatched) {
     attempt->row.state = AttemptState::kRunning;
@@ -313,6 +361,7 @@ void OnAttemptFinished(EngineState& state, const AttemptReport& report) {
 
 void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
   LiveWorker& worker = state.workers[event.name];
+  if (worker.connected) AskPokesAgain(state);  // it dialled again before its line was seen to drop
   worker.name = event.name;
   worker.incarnation = event.incarnation;
   worker.connected = true;
@@ -320,7 +369,9 @@ void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
   for (const AttemptReport& report : event.results) OnAttemptFinished(state, report);
   for (const event::LostAttempt& lost : event.lost) {
     const auto it = state.attempts.find(lost.attempt);
-    if (it == state.attempts.end() || it->second.row.state == AttemptState::kEnded) continue;
+    const bool ours = it != state.attempts.end() && it->second.row.worker == event.name &&
+                      it->second.row.state != AttemptState::kEnded;
+    if (!ours) continue;
     AttemptReport report;
     report.id = lost.attempt;
     report.outcome = outcome::Lost{lost.cause};
@@ -350,16 +401,7 @@ void OnWorkerDown(EngineState& state, const event::WorkerDown& event) {
   const auto it = state.workers.find(event.name);
   if (it == state.workers.end() || it->second.incarnation != event.incarnation) return;
   it->second.connected = false;
-  for (auto poke = state.pokes.begin(); poke != state.pokes.end();) {
-    LiveRun* run = state.FindRun(poke->second.run);
-    if (run != nullptr) {
-      run->nodes[static_cast<std::size_t>(poke->second.task)]
-          .instances[static_cast<std::size_t>(poke->second.position)]
-          .poke = 0;
-      state.due_pokes.insert({state.now, poke->second});
-    }
-    poke = state.pokes.erase(poke);
-  }
+  AskPokesAgain(state);
 }
 
 }  // namespace nightmill

@@ -26,6 +26,14 @@ void FailTry(EngineState& state, LiveRun& run, int task, int position, const Try
 // JSON {"kind","message",...} of a failure, the form of TaskInstanceRow::failure.
 std::string FailureJson(const TryFailure& failure);
 
+// What a final failure does beyond its own state: max_failures of a map, fail_fast of the DAG.
+void AfterFinalFailure(EngineState& state, LiveRun& run, int task);
+
+// The first start of the cycle: total_timeout counts from here.
+void BeginCycle(EngineState& state, LiveRun& run, int task, int position);
+// total_timeout: what runs is killed, what waits fails.
+void OnTotalTimeout(EngineState& state, LiveRun& run, int task, int position);
+
 // A due instant of an instance has come: retry, backoff after a loss.
 void OnInstanceDue(EngineState& state, LiveRun& run, int task, int position);
 

@@ -19,50 +19,51 @@ struct Planned {
   RunKey existing;
 };
 
-const DagRunRow* FindByDate(const std::vector<DagRunRow>& runs, Instant logical_date) {
-  for (const DagRunRow& run : runs) {
-    if (run.logical_date == logical_date) return &run;
-  }
-  return nullptr;
-}
-
 bool Claimed(const EngineState& state, const std::string& dag_id, Instant logical_date) {
   for (const auto& [id, backfill] : state.backfills) {
     if (backfill.row.dag_id != dag_id) continue;
-    for (const BackfillSlotRow& slot : backfill.slots) {
-      const bool open = slot.state == "planned" || slot.state == "created";
-      if (open && slot.logical_date == logical_date) return true;
-    }
+    const auto seq = backfill.by_date.find(logical_date);
+    if (seq == backfill.by_date.end()) continue;
+    const BackfillSlotRow& slot = backfill.slots[static_cast<std::size_t>(seq->second)];
+    if (slot.state == "planned" || slot.state == "created") return true;
   }
   return false;
 }
 
-const DagRunRow* FindLive(const EngineState& state, const LiveDag& dag, Instant logical_date) {
-  for (const auto& [id, key] : dag.live_by_id) {
-    const LiveRun& run = *state.FindRun(key);
-    if (run.row.logical_date == logical_date) return &run.row;
+using RunsByDate = std::map<Instant, const DagRunRow*>;
+
+// Runs of the DAG by logical date: stored ones, and over them those that are queued or running.
+RunsByDate Existing(const EngineState& state, const LiveDag& dag,
+                    const std::vector<DagRunRow>& stored) {
+  RunsByDate runs;
+  for (const DagRunRow& row : stored) {
+    if (row.logical_date) runs[*row.logical_date] = &row;
   }
-  return nullptr;
+  for (const auto& [id, key] : dag.live_by_id) {
+    const DagRunRow& row = state.FindRun(key)->row;
+    if (row.logical_date) runs[*row.logical_date] = &row;
+  }
+  return runs;
 }
 
 // Verdict of one slot (semantics.md 10, preview table).
-Planned JudgeSlot(const EngineState& state, const LiveDag& dag, const event::CreateBackfill& wanted,
-                  const Slot& slot) {
+Planned JudgeSlot(const EngineState& state, const std::string& dag_id, const RunsByDate& runs,
+                  ReprocessBehavior reprocess, const Slot& slot) {
   Planned planned{slot, {slot.logical_date(), slot.interval, "skip", "", ""}, {}};
   BackfillPreviewRow& row = planned.preview;
-  if (const DagRunRow* live = FindLive(state, dag, slot.logical_date())) {
+  const auto existing = runs.find(slot.logical_date());
+  if (existing != runs.end()) row.existing_run_id = existing->second->run_id;
+  if (existing != runs.end() && !IsFinished(existing->second->state)) {
     row.reason = "in_flight";
-    row.existing_run_id = live->run_id;
-  } else if (Claimed(state, dag.row.dag_id, slot.logical_date())) {
+  } else if (Claimed(state, dag_id, slot.logical_date())) {
     row.reason = "claimed";
   } else if (slot.interval.end > state.now) {
     row.reason = "not_ended";
-  } else if (const DagRunRow* done = FindByDate(wanted.existing, slot.logical_date())) {
-    row.existing_run_id = done->run_id;
-    planned.existing = done->run;
-    const bool failed = done->state == RunState::kFailed;
-    const bool again = wanted.reprocess == ReprocessBehavior::kCompleted ||
-                       (wanted.reprocess == ReprocessBehavior::kFailed && failed);
+  } else if (existing != runs.end()) {
+    planned.existing = existing->second->run;
+    const bool failed = existing->second->state == RunState::kFailed;
+    const bool again = reprocess == ReprocessBehavior::kCompleted ||
+                       (reprocess == ReprocessBehavior::kFailed && failed);
     if (again) {
       row.verdict = "rerun";
     } else {
@@ -98,7 +99,10 @@ Result<std::vector<Planned>> Plan(const EngineState& state, const LiveDag& dag,
   }
   std::vector<Planned> planned;
   planned.reserve(slots.size());
-  for (const Slot& slot : slots) planned.push_back(JudgeSlot(state, dag, wanted, slot));
+  const RunsByDate runs = Existing(state, dag, wanted.existing);
+  for (const Slot& slot : slots) {
+    planned.push_back(JudgeSlot(state, dag.row.dag_id, runs, wanted.reprocess, slot));
+  }
   const bool any = std::any_of(planned.begin(), planned.end(),
                                [](const Planned& p) { return p.preview.verdict != "skip"; });
   if (!any && !wanted.dry_run) {
@@ -141,11 +145,6 @@ void SetBackfillState(EngineState& state, LiveBackfill& backfill, BackfillState 
 }
 
 void StartSlot(EngineState& state, LiveDag& dag, LiveBackfill& backfill, BackfillSlotRow& slot) {
-  if (FindLive(state, dag, slot.logical_date) != nullptr) {
-    slot.verdict = "skip";
-    slot.reason = "in_flight";
-    return SetSlot(state, slot, "skipped");
-  }
   if (slot.verdict == "rerun") {
     backfill.open[slot.run] = slot.seq;
     state.step->commands.emplace_back(command::LoadRun{slot.run});
@@ -178,7 +177,19 @@ void CompleteIfDone(EngineState& state, LiveBackfill& backfill) {
   SetBackfillState(state, backfill, BackfillState::kCompleted);
 }
 
+// Runs whose stored rows were asked for are given up; their slots are planned again. A late answer
+// finds nobody waiting.
+void DropLoads(EngineState& state, LiveBackfill& backfill) {
+  std::erase_if(backfill.open, [&](const auto& open) {
+    const auto seq = static_cast<std::size_t>(open.second);
+    const bool loading = state.FindRun(open.first) == nullptr;
+    if (loading) backfill.next = std::min(backfill.next, seq);
+    return loading;
+  });
+}
+
 void Cancel(EngineState& state, LiveBackfill& backfill) {
+  DropLoads(state, backfill);
   for (BackfillSlotRow& slot : backfill.slots) {
     if (slot.state == "planned") SetSlot(state, slot, "cancelled");
   }
@@ -226,6 +237,7 @@ void OnCreateBackfill(EngineState& state, const event::CreateBackfill& event) {
     backfill.row = row;
     for (std::size_t i = 0; i < planned->size(); ++i) {
       backfill.slots.push_back(SlotRowOf(row.backfill, static_cast<int>(i), (*planned)[i]));
+      backfill.by_date[backfill.slots.back().logical_date] = static_cast<int>(i);
       state.step->changes.emplace_back(backfill.slots.back());
     }
     SetBackfillState(state, backfill, BackfillState::kActive);
@@ -244,7 +256,10 @@ void OnControlBackfill(EngineState& state, const event::ControlBackfill& event) 
   const BackfillState at = backfill.row.state;
   switch (event.action) {
     case event::BackfillAction::kPause:
-      if (at == BackfillState::kActive) SetBackfillState(state, backfill, BackfillState::kPaused);
+      if (at == BackfillState::kActive) {
+        DropLoads(state, backfill);
+        SetBackfillState(state, backfill, BackfillState::kPaused);
+      }
       break;
     case event::BackfillAction::kUnpause:
       if (at == BackfillState::kPaused) SetBackfillState(state, backfill, BackfillState::kActive);
@@ -254,6 +269,7 @@ void OnControlBackfill(EngineState& state, const event::ControlBackfill& event) 
       break;
   }
   state.advance.insert(event.backfill);
+  state.admit.insert(backfill.row.dag_id);
   Answer(state, event.request, command::ReplyBody{BackfillReply{backfill.row, {}}});
 }
 
@@ -270,6 +286,25 @@ void AdvanceBackfills(EngineState& state) {
       if (slot.state == "planned") StartSlot(state, dag, backfill, slot);
     }
     CompleteIfDone(state, backfill);
+  }
+}
+
+bool HeldByBackfill(const EngineState& state, const LiveRun& run) {
+  const auto it = state.backfills.find(run.row.backfill);
+  return it != state.backfills.end() && it->second.row.state == BackfillState::kPaused;
+}
+
+void YieldSlots(EngineState& state, const std::string& dag_id, Instant logical_date) {
+  for (auto& [id, backfill] : state.backfills) {
+    if (backfill.row.dag_id != dag_id) continue;
+    const auto seq = backfill.by_date.find(logical_date);
+    if (seq == backfill.by_date.end()) continue;
+    BackfillSlotRow& slot = backfill.slots[static_cast<std::size_t>(seq->second)];
+    if (slot.state != "planned") continue;
+    slot.verdict = "skip";
+    slot.reason = "in_flight";
+    SetSlot(state, slot, "skipped");
+    state.advance.insert(id);
   }
 }
 

@@ -37,9 +37,9 @@ std::string_view SlotVeto(const EngineState& state, const LiveDag& dag, const Sl
   }
   const bool full = dag.active_live + waiting >= definition.max_active_runs;
   if (definition.schedule->overlap == Overlap::kSkip && full) return "overlap_skip";
-  if (definition.schedule->overlap == Overlap::kBufferOne && full && waiting > 0) {
-    return "overlap_skip";
-  }
+  // One may wait beyond the places; those that are about to take a free place do not wait.
+  const bool buffered = dag.active_live + waiting > definition.max_active_runs;
+  if (definition.schedule->overlap == Overlap::kBufferOne && buffered) return "overlap_skip";
   return {};
 }
 
@@ -97,9 +97,26 @@ void DecideDueSlots(EngineState& state, LiveDag& dag) {
     event.data = fmt::format(R"({{"slots":{}}})", plan.truncated);
     Record(state, std::move(event));
   }
-  if (plan.wake_at) {
+  if (plan.wake_at && plan.wake_at != dag.slot_timer) {
     state.timers.push({*plan.wake_at, TimerKind::kSlot, {}, -1, -1, dag.row.dag_id});
+    dag.slot_timer = plan.wake_at;
   }
+}
+
+void SetPaused(EngineState& state, LiveDag& dag, bool paused) {
+  if (dag.row.paused == paused) return;
+  dag.row.paused = paused;
+  if (!paused) dag.row.enabled_at = state.now;
+  Touch(state, dag);
+  EventRow record;
+  record.kind = paused ? "dag.paused" : "dag.unpaused";
+  record.dag_id = dag.row.dag_id;
+  Record(state, std::move(record));
+  state.admit.insert(dag.row.dag_id);
+  for (const auto& [id, backfill] : state.backfills) {
+    if (backfill.row.dag_id == dag.row.dag_id) state.advance.insert(id);
+  }
+  DecideDueSlots(state, dag);
 }
 
 void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
@@ -147,22 +164,8 @@ void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event) {
   if (it == state.dags.end()) {
     return Answer(state, event.request, NotFound(fmt::format("no DAG \"{}\"", event.dag_id)));
   }
-  LiveDag& dag = it->second;
-  if (dag.row.paused != event.paused) {
-    dag.row.paused = event.paused;
-    if (!event.paused) dag.row.enabled_at = state.now;
-    Touch(state, dag);
-    EventRow record;
-    record.kind = event.paused ? "dag.paused" : "dag.unpaused";
-    record.dag_id = event.dag_id;
-    Record(state, std::move(record));
-    state.admit.insert(event.dag_id);
-    for (const auto& [id, backfill] : state.backfills) {
-      if (backfill.row.dag_id == event.dag_id) state.advance.insert(id);
-    }
-    DecideDueSlots(state, dag);
-  }
-  Answer(state, event.request, command::ReplyBody{DagReply{dag.row, false, false}});
+  SetPaused(state, it->second, event.paused);
+  Answer(state, event.request, command::ReplyBody{DagReply{it->second.row, false, false}});
 }
 
 void OnPutPool(EngineState& state, const event::PutPool& event) {

@@ -6,6 +6,8 @@
 
 namespace nightmill {
 
+// Pauses or unpauses; unpausing decides the slots missed meanwhile.
+void SetPaused(EngineState& state, LiveDag& dag, bool paused);
 void OnApplyDag(EngineState& state, const event::ApplyDag& event);
 void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event);
 void OnPutPool(EngineState& state, const event::PutPool& event);

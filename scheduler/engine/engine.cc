@@ -49,8 +49,6 @@ void Handle(EngineState& state, const Event& event) {
              event);
 }
 
-// T8 and total_timeout end a try that is not running; one that runs is killed by its worker's clock
-// for `timeout` and here for total_timeout.
 void OnQueueTimeout(EngineState& state, LiveRun& run, const Timer& timer) {
   const Task& task = run.graph->dag->tasks[static_cast<std::size_t>(timer.task)];
   TaskInstanceRow& row = run.nodes[static_cast<std::size_t>(timer.task)]
@@ -63,38 +61,44 @@ void OnQueueTimeout(EngineState& state, LiveRun& run, const Timer& timer) {
       FailureJson({"failed", "queue_timeout",
                    "not started within queue_timeout " + FormatDuration(*task.queue_timeout)});
   Move(state, run, timer.task, timer.position, TaskTrigger::kQueueTimeout);
+  AfterFinalFailure(state, run, timer.task);
+}
+
+// A timer is a hint, never a fact: the run may have been cleared since, with another version and
+// other instances. Each handler asks the rows whether its time has come.
+void OnInstanceTimer(EngineState& state, LiveRun& run, const Timer& timer) {
+  if (run.row.state != RunState::kRunning ||
+      static_cast<std::size_t>(timer.task) >= run.nodes.size()) {
+    return;
+  }
+  const TaskNode& node = run.nodes[static_cast<std::size_t>(timer.task)];
+  if (static_cast<std::size_t>(timer.position) >= node.instances.size()) return;
+  const Task& task = run.graph->dag->tasks[static_cast<std::size_t>(timer.task)];
+  if (timer.kind == TimerKind::kInstanceDue) {
+    OnInstanceDue(state, run, timer.task, timer.position);
+  } else if (timer.kind == TimerKind::kSensorTimeout && task.kind == TaskKind::kSensor) {
+    OnSensorTimeout(state, run, timer.task, timer.position);
+  } else if (timer.kind == TimerKind::kQueueTimeout && task.queue_timeout) {
+    OnQueueTimeout(state, run, timer);
+  } else if (timer.kind == TimerKind::kTotalTimeout) {
+    OnTotalTimeout(state, run, timer.task, timer.position);
+  }
 }
 
 void OnRunTimer(EngineState& state, LiveRun& run, const Timer& timer) {
-  switch (timer.kind) {
-    case TimerKind::kRunAfter:
-      state.admit.insert(run.row.dag_id);
-      break;
-    case TimerKind::kRunTimeout:
-      if (run.row.state == RunState::kRunning && run.row.started_at &&
-          *run.row.started_at + *run.graph->dag->run_timeout <= state.now) {
-        StopRun(state, run, RunReason::kRunTimeout);
-      }
-      break;
-    case TimerKind::kQueueExpiry:
-      if (run.row.state == RunState::kQueued) EndQueuedRun(state, run, RunReason::kQueueExpired);
-      break;
-    case TimerKind::kInstanceDue:
-      if (run.row.state == RunState::kRunning) {
-        OnInstanceDue(state, run, timer.task, timer.position);
-      }
-      break;
-    case TimerKind::kSensorTimeout:
-      if (run.row.state == RunState::kRunning) {
-        OnSensorTimeout(state, run, timer.task, timer.position);
-      }
-      break;
-    case TimerKind::kQueueTimeout:
-      if (run.row.state == RunState::kRunning) OnQueueTimeout(state, run, timer);
-      break;
-    case TimerKind::kTotalTimeout:
-    case TimerKind::kSlot:
-      break;
+  if (timer.kind == TimerKind::kRunAfter) {
+    state.admit.insert(run.row.dag_id);
+  } else if (timer.kind == TimerKind::kRunTimeout) {
+    const bool over = run.row.state == RunState::kRunning && run.graph->dag->run_timeout &&
+                      *run.row.started_at + *run.graph->dag->run_timeout <= state.now;
+    if (over) StopRun(state, run, RunReason::kRunTimeout);
+  } else if (timer.kind == TimerKind::kQueueExpiry) {
+    const Dag& newest = *state.dags.find(run.row.dag_id)->second.newest->dag;
+    const bool over = run.row.state == RunState::kQueued && newest.queue_expiry &&
+                      run.row.queued_at + *newest.queue_expiry <= state.now;
+    if (over) EndQueuedRun(state, run, RunReason::kQueueExpired);
+  } else {
+    OnInstanceTimer(state, run, timer);
   }
 }
 
@@ -104,7 +108,9 @@ void FireTimers(EngineState& state) {
     state.timers.pop();
     if (timer.kind == TimerKind::kSlot) {
       const auto dag = state.dags.find(timer.dag_id);
-      if (dag != state.dags.end()) DecideDueSlots(state, dag->second);
+      if (dag == state.dags.end()) continue;
+      if (dag->second.slot_timer == timer.at) dag->second.slot_timer.reset();
+      DecideDueSlots(state, dag->second);
     } else if (LiveRun* run = state.FindRun(timer.run)) {
       OnRunTimer(state, *run, timer);
     }
@@ -137,8 +143,10 @@ Step Engine::Apply(std::span<const Event> batch, Instant now) {
   Step step;
   state.step = &step;
   state.now = now;
-  FireTimers(state);
+  // What happened comes before what time alone would do: a condition met at the very instant of
+  // its timeout is met (semantics.md 8).
   for (const Event& event : batch) Handle(state, event);
+  FireTimers(state);
   // Runs that end free places for queued ones and for slots of backfills, which start new tasks.
   while (!state.unsettled.empty() || !state.admit.empty() || !state.advance.empty()) {
     SettleRuns(state);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "scheduler/engine/backfills.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/readiness.h"
@@ -182,6 +183,9 @@ Result<RunExplanation> Engine::ExplainRun(std::string_view dag_id, std::string_v
   if (run->row.lane == Lane::kLive && dag.active_live >= limit) {
     Add(answer.reasons, "max_active_runs",
         fmt::format("max_active_runs is reached: {}/{}", dag.active_live, limit));
+  }
+  if (HeldByBackfill(*state_, *run)) {
+    Add(answer.reasons, "backfill_paused", "its backfill is paused");
   }
   if (answer.reasons.empty()) Add(answer.reasons, "starting", "starts in this step");
   return answer;

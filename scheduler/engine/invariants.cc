@@ -38,6 +38,10 @@ void CheckNode(const EngineState& state, const LiveRun& run, int task) {
     CHECK(!node.ready.contains(static_cast<int>(i)) || row.state == TaskState::kScheduled);
     CHECK(row.attempt.valid() == HoldsSlots(row.state));
     if (row.attempt.valid()) CHECK(state.attempts.contains(row.attempt));
+    // A deferred sensor has exactly one next step: a poke that is due or one in flight.
+    const Instance& instance = node.instances[i];
+    const int next = (instance.poke != 0 ? 1 : 0) + (instance.poke_due ? 1 : 0);
+    CHECK_MSG(next == (row.state == TaskState::kDeferred ? 1 : 0), row.task_id);
   }
   CHECK(unstarted == node.unstarted);
   CHECK(held == node.held);

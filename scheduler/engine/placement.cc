@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "scheduler/engine/attempt_spec.h"
 #include "scheduler/engine/attempts.h"
@@ -167,7 +168,8 @@ bool PoolsBlock(const EngineState& state, const std::vector<PoolRequest>& reques
   return false;
 }
 
-void Dispatch(EngineState& state, LiveRun& run, int task, int position, LiveWorker& worker) {
+// False if a template of the task could not be resolved: the instance has failed.
+bool Dispatch(EngineState& state, LiveRun& run, int task, int position, LiveWorker& worker) {
   const Task& definition = TaskOf(run, task);
   TaskInstanceRow& row =
       run.nodes[static_cast<std::size_t>(task)].instances[static_cast<std::size_t>(position)].row;
@@ -175,7 +177,8 @@ void Dispatch(EngineState& state, LiveRun& run, int task, int position, LiveWork
   row.try_number += 1;
   if (!built.ok()) {
     row.failure = FailureJson({"failed", "definition", built.error().message});
-    return Move(state, run, task, position, TaskTrigger::kUnresolvable);
+    Move(state, run, task, position, TaskTrigger::kUnresolvable);
+    return false;
   }
   state.last_attempt.value += 1;
   AttemptSpec& spec = built->spec;
@@ -213,6 +216,7 @@ void Dispatch(EngineState& state, LiveRun& run, int task, int position, LiveWork
   row.ended_at.reset();
   Move(state, run, task, position, TaskTrigger::kGrant);
   state.step->commands.emplace_back(command::StartAttempt{worker.name, std::move(spec)});
+  return true;
 }
 
 // One open bucket in the merge of a pass: a position in its ordered nodes.
@@ -230,21 +234,9 @@ std::vector<Cursor> OpenCursors(const EngineState& state) {
   return cursors;
 }
 
-}  // namespace
-
-std::vector<Reason> Blockers(const EngineState& state, const LiveRun& run, int task, bool all) {
-  std::vector<Reason> reasons;
-  ReasonList list(reasons, all);
-  const Task& definition = TaskOf(run, task);
-  if (state.stopped && list.Add("dispatch_stopped", state.stop_reason)) return reasons;
-  if (WorkerBlocks(state, definition, list)) return reasons;
-  if (LimitsBlock(state, run, task, list)) return reasons;
-  PoolsBlock(state, definition.pools, list);
-  return reasons;
-}
-
-void Place(EngineState& state) {
-  if (state.stopped) return;
+// One merge over the buckets; returns the tasks whose instances failed to resolve.
+std::vector<std::pair<RunKey, int>> GrantInOrder(EngineState& state) {
+  std::vector<std::pair<RunKey, int>> failed;
   std::vector<Cursor> cursors = OpenCursors(state);
   while (!cursors.empty()) {
     const auto head =
@@ -261,19 +253,41 @@ void Place(EngineState& state) {
     LiveRun& run = *state.FindRun(key.run);
     TaskNode& node = run.nodes[static_cast<std::size_t>(key.task)];
     if (LimitsBlock(state, run, key.task, list)) {
-      if (reasons.front().code == "parallelism") return;
+      if (reasons.front().code == "parallelism") break;
       if (++head->at == bucket.nodes.end()) cursors.erase(head);
       continue;
     }
     LiveWorker* worker = PickWorker(state, TaskOf(run, key.task));
     // Lower ones wait too: else a task of many places would never find them free together.
-    if (worker == nullptr) return;
+    if (worker == nullptr) break;
     // Step first: the grant may take the node out of the bucket.
     const auto next = std::next(head->at);
     const int position = *node.ready.begin();
-    Dispatch(state, run, key.task, position, *worker);
+    if (!Dispatch(state, run, key.task, position, *worker)) failed.emplace_back(key.run, key.task);
     if (node.ready.empty()) head->at = next;
     if (head->at == bucket.nodes.end()) cursors.erase(head);
+  }
+  return failed;
+}
+
+}  // namespace
+
+std::vector<Reason> Blockers(const EngineState& state, const LiveRun& run, int task, bool all) {
+  std::vector<Reason> reasons;
+  ReasonList list(reasons, all);
+  const Task& definition = TaskOf(run, task);
+  if (state.stopped && list.Add("dispatch_stopped", state.stop_reason)) return reasons;
+  if (WorkerBlocks(state, definition, list)) return reasons;
+  if (LimitsBlock(state, run, task, list)) return reasons;
+  PoolsBlock(state, definition.pools, list);
+  return reasons;
+}
+
+void Place(EngineState& state) {
+  if (state.stopped) return;
+  // What a failure ends (fail_fast, max_failures) would pull nodes from under the merge.
+  for (const auto& [run, task] : GrantInOrder(state)) {
+    AfterFinalFailure(state, *state.FindRun(run), task);
   }
 }
 

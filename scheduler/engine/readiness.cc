@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "scheduler/engine/attempt_spec.h"
+#include "scheduler/engine/attempts.h"
 #include "scheduler/engine/mapping.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
@@ -37,6 +38,7 @@ void FailDefinition(EngineState& state, LiveRun& run, int task, int position, co
   row.try_number += 1;
   row.failure = fmt::format(R"({{"kind":"definition","message":{}}})", Quote(error.message));
   Move(state, run, task, position, TaskTrigger::kUnresolvable);
+  AfterFinalFailure(state, run, task);
 }
 
 std::vector<std::string> ChosenByBranch(const Task& task, const TemplateContext& ctx,
@@ -92,17 +94,8 @@ void Schedule(EngineState& state, LiveRun& run, int task, int position) {
       return Move(state, run, task, position, TaskTrigger::kVerdictSkipped);
     }
   }
-  if (!row.cycle_started_at) row.cycle_started_at = state.now;
   row.due_at.reset();
   Move(state, run, task, position, TaskTrigger::kGatesPass);
-  if (definition.queue_timeout) {
-    state.timers.push({state.now + *definition.queue_timeout,
-                       TimerKind::kQueueTimeout,
-                       run.row.run,
-                       task,
-                       position,
-                       {}});
-  }
   if (UsesWorker(definition.kind)) {
     AddReady(state, run, task, position);
   } else if (definition.kind == TaskKind::kSensor) {

@@ -7,6 +7,7 @@
 #include "core/dagfile/dag_json.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/readiness.h"
+#include "scheduler/engine/sensors.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -115,8 +116,7 @@ void Rearm(EngineState& state, LiveRun& run) {
       const TaskInstanceRow& row = run.nodes[i].instances[p].row;
       const int position = static_cast<int>(p);
       if (row.state == TaskState::kDeferred) {
-        state.due_pokes.insert(
-            {row.due_at.value_or(Instant::min()), {run.row.run, task, position}});
+        QueuePoke(state, run, task, position, row.due_at.value_or(Instant::min()));
         if (row.deferred_since) {
           state.timers.push({*row.deferred_since + dag.tasks[i].sensor_timeout,
                              TimerKind::kSensorTimeout,
@@ -129,6 +129,14 @@ void Rearm(EngineState& state, LiveRun& run) {
         state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
       } else if (row.state == TaskState::kScheduled) {
         AddReady(state, run, task, position);
+      }
+      if (!IsFinished(row.state) && dag.tasks[i].total_timeout && row.cycle_started_at) {
+        state.timers.push({*row.cycle_started_at + *dag.tasks[i].total_timeout,
+                           TimerKind::kTotalTimeout,
+                           run.row.run,
+                           task,
+                           position,
+                           {}});
       }
       if (row.state == TaskState::kScheduled && dag.tasks[i].queue_timeout && row.scheduled_at) {
         state.timers.push({*row.scheduled_at + *dag.tasks[i].queue_timeout,
@@ -154,6 +162,9 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
     dag->second.queued.insert(QueueKey(row));
     state.admit.insert(row.dag_id);
     state.timers.push({row.run_after, TimerKind::kRunAfter, row.run, -1, -1, {}});
+    if (const auto& expiry = dag->second.newest->dag->queue_expiry) {
+      state.timers.push({row.queued_at + *expiry, TimerKind::kQueueExpiry, row.run, -1, -1, {}});
+    }
     state.runs.emplace(row.run, std::move(owned));
     return;
   }
@@ -171,6 +182,7 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
 
 void RestoreBackfills(EngineState& state, const Snapshot& snapshot) {
   for (const BackfillRow& row : snapshot.backfills) {
+    if (!state.dags.contains(row.dag_id)) continue;
     state.backfills[row.backfill].row = row;
     state.advance.insert(row.backfill);
   }
@@ -181,6 +193,7 @@ void RestoreBackfills(EngineState& state, const Snapshot& snapshot) {
     if (slot.state == "created" && state.FindRun(slot.run) != nullptr) {
       backfill.open[slot.run] = slot.seq;
     }
+    backfill.by_date[slot.logical_date] = slot.seq;
     backfill.slots.push_back(slot);
   }
 }

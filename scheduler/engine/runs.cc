@@ -13,6 +13,7 @@
 #include "scheduler/engine/dags.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/sensors.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -180,6 +181,9 @@ LiveRun& CreateRun(EngineState& state, LiveDag& dag, NewRun wanted) {
   row.backfill = wanted.backfill;
   state.runs.emplace(row.run, std::move(owned));
   if (row.logical_date && *row.logical_date >= TakenFloor(dag)) dag.taken.insert(*row.logical_date);
+  if (row.logical_date && !row.backfill.valid()) {
+    YieldSlots(state, row.dag_id, *row.logical_date);
+  }
   Touch(state, run);
   RecordRun(state, run, "run.created",
             fmt::format(R"({{"run_type":"{}","triggered_by":{}}})", ToString(row.type),
@@ -213,7 +217,7 @@ void AdmitRuns(EngineState& state) {
       LiveRun& run = *state.FindRun(it->run);
       const bool full =
           it->lane == Lane::kLive && dag.active_live >= dag.newest->dag->max_active_runs;
-      if (full || run.row.run_after > state.now) {
+      if (full || run.row.run_after > state.now || HeldByBackfill(state, run)) {
         ++it;
         continue;
       }
@@ -260,8 +264,7 @@ void StopRun(EngineState& state, LiveRun& run, RunReason reason) {
         OrderKill(state, instance.row.attempt, ToString(reason));
         continue;
       }
-      state.pokes.erase(instance.poke);
-      instance.poke = 0;
+      ForgetPokes(state, run, static_cast<int>(task), static_cast<int>(i));
       instance.row.skip_reason = "cancelled";
       Move(state, run, static_cast<int>(task), static_cast<int>(i), TaskTrigger::kStoppedUnstarted);
     }
@@ -279,12 +282,9 @@ void OnTriggerRun(EngineState& state, const event::TriggerRun& event) {
   LiveDag& dag = it->second;
   Result<NewRun> wanted = PlanManualRun(state, dag, event);
   if (!wanted.ok()) return Answer(state, event.request, std::move(wanted).error());
-  if (event.unpause && dag.row.paused) {
-    dag.row.paused = false;
-    dag.row.enabled_at = state.now;
-    Touch(state, dag);
-  }
   const LiveRun& run = CreateRun(state, dag, *std::move(wanted));
+  // After the run: a slot that is decided now must not take its logical date.
+  if (event.unpause) SetPaused(state, dag, false);
   Answer(state, event.request, command::ReplyBody{run.row});
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "core/base/hash.h"
 #include "scheduler/engine/attempt_spec.h"
@@ -42,6 +42,19 @@ const LiveWorker* PokeWorker(const EngineState& state) {
   return nullptr;
 }
 
+// `deferred_since` must be set.
+void ArmSensorTimeout(EngineState& state, const LiveRun& run, int task, int position) {
+  const auto index = static_cast<std::size_t>(task);
+  const TaskInstanceRow& row =
+      run.nodes[index].instances[static_cast<std::size_t>(position)].row;
+  state.timers.push({*row.deferred_since + run.graph->dag->tasks[index].sensor_timeout,
+                     TimerKind::kSensorTimeout,
+                     run.row.run,
+                     task,
+                     position,
+                     {}});
+}
+
 void SendPoke(EngineState& state, const LiveWorker& worker, const InstanceRef& ref) {
   LiveRun& run = *state.FindRun(ref.run);
   Instance& instance = InstanceOf(run, ref.task, ref.position);
@@ -49,15 +62,13 @@ void SendPoke(EngineState& state, const LiveWorker& worker, const InstanceRef& r
   if (!spec.ok()) {
     instance.row.failure = FailureJson({"failed", "definition", spec.error().message});
     Move(state, run, ref.task, ref.position, TaskTrigger::kSensorTimeout);
-    return;
+    return AfterFinalFailure(state, run, ref.task);
   }
   state.last_poke += 1;
   instance.poke = state.last_poke;
   if (!instance.row.deferred_since) {
     instance.row.deferred_since = state.now;
-    const Duration limit = run.graph->dag->tasks[static_cast<std::size_t>(ref.task)].sensor_timeout;
-    state.timers.push(
-        {state.now + limit, TimerKind::kSensorTimeout, ref.run, ref.task, ref.position, {}});
+    ArmSensorTimeout(state, run, ref.task, ref.position);
   }
   instance.row.due_at.reset();
   Touch(state, run, ref.task, ref.position);
@@ -70,6 +81,27 @@ void SendPoke(EngineState& state, const LiveWorker& worker, const InstanceRef& r
 
 }  // namespace
 
+void QueuePoke(EngineState& state, LiveRun& run, int task, int position, Instant at) {
+  InstanceOf(run, task, position).poke_due = at;
+  state.due_pokes.insert({at, {run.row.run, task, position}});
+}
+
+void ForgetPokes(EngineState& state, LiveRun& run, int task, int position) {
+  Instance& instance = InstanceOf(run, task, position);
+  state.pokes.erase(std::exchange(instance.poke, 0));
+  if (!instance.poke_due) return;
+  state.due_pokes.erase({*instance.poke_due, {run.row.run, task, position}});
+  instance.poke_due.reset();
+}
+
+void AskPokesAgain(EngineState& state) {
+  for (const auto& [poke, ref] : std::exchange(state.pokes, {})) {
+    LiveRun& run = *state.FindRun(ref.run);
+    InstanceOf(run, ref.task, ref.position).poke = 0;
+    QueuePoke(state, run, ref.task, ref.position, state.now);
+  }
+}
+
 void StartSensor(EngineState& state, LiveRun& run, int task, int position) {
   Instance& instance = InstanceOf(run, task, position);
   instance.row.try_number += 1;
@@ -78,7 +110,10 @@ void StartSensor(EngineState& state, LiveRun& run, int task, int position) {
   Move(state, run, task, position, TaskTrigger::kGrant);
   Move(state, run, task, position, TaskTrigger::kStarted);
   Move(state, run, task, position, TaskTrigger::kDeferred);
-  state.due_pokes.insert({state.now, {run.row.run, task, position}});
+  BeginCycle(state, run, task, position);
+  QueuePoke(state, run, task, position, state.now);
+  // sensor_timeout runs on over retries; its first timer may have fired between two tries.
+  if (instance.row.deferred_since) ArmSensorTimeout(state, run, task, position);
 }
 
 void SendPokes(EngineState& state) {
@@ -88,10 +123,7 @@ void SendPokes(EngineState& state) {
          static_cast<int>(state.pokes.size()) < state.config.sensor_parallelism) {
     const InstanceRef ref = state.due_pokes.begin()->second;
     state.due_pokes.erase(state.due_pokes.begin());
-    LiveRun* run = state.FindRun(ref.run);
-    if (run == nullptr || run->row.stopping) continue;
-    const Instance& instance = InstanceOf(*run, ref.task, ref.position);
-    if (instance.row.state != TaskState::kDeferred || instance.poke != 0) continue;
+    InstanceOf(*state.FindRun(ref.run), ref.task, ref.position).poke_due.reset();
     SendPoke(state, *worker, ref);
   }
 }
@@ -115,7 +147,7 @@ void OnPokeFinished(EngineState& state, const event::PokeFinished& event) {
   }
   const Task& task = run.graph->dag->tasks[static_cast<std::size_t>(ref.task)];
   instance.row.due_at = state.now + PokeDelay(run, task, instance.row);
-  state.due_pokes.insert({*instance.row.due_at, ref});
+  QueuePoke(state, run, ref.task, ref.position, *instance.row.due_at);
 }
 
 void OnSensorTimeout(EngineState& state, LiveRun& run, int task, int position) {
@@ -125,8 +157,7 @@ void OnSensorTimeout(EngineState& state, LiveRun& run, int task, int position) {
   const bool over =
       row.deferred_since && *row.deferred_since + definition.sensor_timeout <= state.now;
   if (row.state != TaskState::kDeferred || !over) return;
-  state.pokes.erase(instance.poke);
-  instance.poke = 0;
+  ForgetPokes(state, run, task, position);
   const std::string after = FormatDuration(definition.sensor_timeout);
   if (definition.soft_fail) {
     instance.row.skip_reason = "task";
@@ -135,6 +166,7 @@ void OnSensorTimeout(EngineState& state, LiveRun& run, int task, int position) {
   instance.row.failure = FailureJson(
       {"failed", "sensor", fmt::format("condition not met within sensor_timeout {}", after)});
   Move(state, run, task, position, TaskTrigger::kSensorTimeout);
+  AfterFinalFailure(state, run, task);
 }
 
 }  // namespace nightmill

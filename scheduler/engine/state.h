@@ -36,7 +36,8 @@ struct DagGraph {
 struct Instance {
   TaskInstanceRow row;
   bool dirty = false;
-  std::int64_t poke = 0;  // poke in flight, else 0
+  std::int64_t poke = 0;            // poke in flight, else 0
+  std::optional<Instant> poke_due;  // its entry in EngineState::due_pokes
 };
 
 struct TaskNode {
@@ -81,6 +82,7 @@ struct LiveDag {
   std::set<Instant> taken;  // logical dates of runs beyond the slot cursor
   int active_live = 0;      // running runs of the live lane
   int held = 0;             // instances that hold slots over all runs
+  std::optional<Instant> slot_timer;  // the newest kSlot timer that has not fired
 };
 
 struct OpenAttempt {
@@ -111,6 +113,7 @@ struct LiveBackfill {
   std::vector<BackfillSlotRow> slots;  // by seq
   std::size_t next = 0;                // first slot that may still be planned
   std::map<RunKey, int> open;          // created or being loaded: run -> seq
+  std::map<Instant, int> by_date;      // logical date -> seq
 };
 
 struct ReadyKey {

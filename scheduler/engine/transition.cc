@@ -66,6 +66,14 @@ void RecordTask(EngineState& state, const LiveRun& run, const TaskInstanceRow& r
   Record(state, std::move(event));
 }
 
+// T8 counts from every entry into `scheduled`: the first, after a retry's wait, after a loss.
+void ArmQueueTimeout(EngineState& state, const LiveRun& run, int task, int position) {
+  const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].queue_timeout;
+  if (!limit) return;
+  state.timers.push(
+      {state.now + *limit, TimerKind::kQueueTimeout, run.row.run, task, position, {}});
+}
+
 bool Counts(const TaskNode& child, int parent) {
   for (const int bypassed : child.bypassed) {
     if (bypassed == parent) return false;
@@ -150,6 +158,7 @@ void Move(EngineState& state, LiveRun& run, int task, int position, TaskTrigger 
   if (from == TaskState::kFailed) node.failures -= 1;
   if (*to == TaskState::kFailed) node.failures += 1;
   if (from == TaskState::kScheduled) RemoveReady(state, run, task, position);
+  if (*to == TaskState::kScheduled) ArmQueueTimeout(state, run, task, position);
   if (IsFinished(*to) != IsFinished(from)) run.unfinished += IsFinished(*to) ? -1 : 1;
   if (run.unfinished == 0) state.unsettled.insert(run.row.run);
   if (UsesWorker(dag.tasks[static_cast<std::size_t>(task)].kind) &&
