@@ -102,6 +102,7 @@ class RowHandler final : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ > 1) return nullptr;
     JsonMember& member = members_[used_ - 1];
     member.kind = kind;
+    member.text.clear();
     return &member;
   }
   bool Enter() {
