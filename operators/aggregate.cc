@@ -22,10 +22,10 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kSemantics = 1;
-constexpr std::int64_t kDirectRows = 200'000;     // below this one partition will do
+constexpr std::int64_t kDirectRows = 200'000;  // below this one partition will do
 constexpr std::int64_t kRowsPerPartition = 50'000;
 constexpr int kMaxPartitionBits = 9;
-constexpr std::int64_t kBlockSlack = 32 << 10;    // half-filled record blocks, per chain
+constexpr std::int64_t kBlockSlack = 32 << 10;  // half-filled record blocks, per chain
 constexpr std::int64_t kTooManyRows = std::int64_t{1} << 32;
 
 int PartitionBits(std::int64_t rows) {
@@ -101,8 +101,7 @@ class AggregateRun {
     for (const TableUnit& unit : units_) rows_ += unit.rows;
     std::vector<SlotSample> samples(plan_.slots.size());
     if (!units_.empty()) {
-      NM_ASSIGN_OR_RETURN(samples,
-                          AggregateScan(plan_, attempt_->budget()).Sample(UnitAt(0)));
+      NM_ASSIGN_OR_RETURN(samples, AggregateScan(plan_, attempt_->budget()).Sample(UnitAt(0)));
     }
     FitToSample(samples, spec_.window_days > 0, plan_);
     return OpOk();
@@ -191,9 +190,8 @@ class AggregateRun {
         states_.emplace_back(plan_.program, attempt_->budget());
       }
     }
-    NM_RETURN_IF_ERROR(ParallelFor(partitions_, attempt_->threads(), [&](std::size_t p, int) {
-      return FoldInto(states_[p], p);
-    }));
+    NM_RETURN_IF_ERROR(ParallelFor(partitions_, attempt_->threads(),
+                                   [&](std::size_t p, int) { return FoldInto(states_[p], p); }));
     for (const auto& writer : writers_) writer->Clear();
     ++folds_;
     return OpOk();
@@ -222,7 +220,8 @@ class AggregateRun {
       checks.emplace_back(plan_.output_checks, attempt_->budget());
     }
     OutputPipeline pipeline(plan_, write, *writer, attempt_->budget());
-    NM_RETURN_IF_ERROR(pipeline.Run(partitions_, checks, [&](std::size_t p) { return Produce(p); }));
+    NM_RETURN_IF_ERROR(
+        pipeline.Run(partitions_, checks, [&](std::size_t p) { return Produce(p); }));
     groups_ = pipeline.rows();
     NM_ASSIGN_OR_RETURN(data_, writer->Finish());
     for (std::size_t t = 1; t < checks.size(); ++t) {
@@ -258,19 +257,19 @@ class AggregateRun {
       outcome.warnings.push_back(fmt::format("{} null keys dropped", counts.null_keys));
     }
     if (counts.truncated_timestamps > 0) {
-      outcome.warnings.push_back(fmt::format("{} timestamps cut to microseconds",
-                                             counts.truncated_timestamps));
+      outcome.warnings.push_back(
+          fmt::format("{} timestamps cut to microseconds", counts.truncated_timestamps));
     }
     for (const CheckReport* report : {&input_report_, &output_report_}) {
       for (const std::string& line : report->failed) outcome.warnings.push_back("check " + line);
     }
     if (input_report_.checks + output_report_.checks > 0) {
-      outcome.checks = fmt::format("{{\"input\":{},\"output\":{}}}", input_report_.json,
-                                   output_report_.json);
+      outcome.checks =
+          fmt::format("{{\"input\":{},\"output\":{}}}", input_report_.json, output_report_.json);
     }
-    outcome.extra = Json{{"rows_in", counts.selected},
-                         {"groups", groups_},
-                         {"null_keys", counts.null_keys}}.dump();
+    outcome.extra =
+        Json{{"rows_in", counts.selected}, {"groups", groups_}, {"null_keys", counts.null_keys}}
+            .dump();
     attempt_->context().log(fmt::format(
         "aggregate: {} rows in {} row groups, {} groups, {} partitions, {} early folds, peak {} MB",
         counts.selected, units_.size(), groups_, partitions_, folds_,

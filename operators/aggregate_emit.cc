@@ -72,11 +72,21 @@ void AddVector(const expr::Vector& v, Rows& rows) {
   const ColumnType type = ColumnTypeOf(v.type);
   std::uint8_t* const to = rows.Add(type);
   switch (type.kind) {
-    case TypeKind::kBool: Narrow<std::uint8_t>(v, to); break;
-    case TypeKind::kDate: Narrow<std::int32_t>(v, to); break;
-    case TypeKind::kFloat64: Narrow<double>(v, to); break;
-    case TypeKind::kString: Narrow<std::string_view>(v, to); break;
-    default: Narrow<std::int64_t>(v, to); break;
+    case TypeKind::kBool:
+      Narrow<std::uint8_t>(v, to);
+      break;
+    case TypeKind::kDate:
+      Narrow<std::int32_t>(v, to);
+      break;
+    case TypeKind::kFloat64:
+      Narrow<double>(v, to);
+      break;
+    case TypeKind::kString:
+      Narrow<std::string_view>(v, to);
+      break;
+    default:
+      Narrow<std::int64_t>(v, to);
+      break;
   }
   for (std::int64_t i = 0; i < v.size; ++i) {
     if (!v.IsValid(i)) rows.SetNull(i);

@@ -1,7 +1,7 @@
-// Phase C of `aggregate` (compute.md 2.5): groups become rows in the order of (XXH64 of the key, key
-// bytes), partition after partition, cut into row groups of kRowGroupRows rows that are completed
-// (derived columns), checked and encoded on all threads and written in order. The bytes depend on
-// the rows alone.
+// Phase C of `aggregate` (compute.md 2.5): groups become rows in the order of (XXH64 of the key,
+// key bytes), partition after partition, cut into row groups of kRowGroupRows rows that are
+// completed (derived columns), checked and encoded on all threads and written in order. The bytes
+// depend on the rows alone.
 #pragma once
 
 #include <condition_variable>

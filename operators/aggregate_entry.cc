@@ -93,8 +93,8 @@ OperatorEntry AggregateEntry() {
   schema += CheckSuiteSchema("Checks on the rows of the window.");
   schema += ", \"output\": " + CheckSuiteSchema("Checks on the result.");
   schema += "}}}, \"required\": [\"in\", \"out\", \"keys\", \"features\"]}";
-  return {"aggregate", TaskKind::kNative, "Features per key over a window of days.", kDoc,
-          std::move(schema), {}};
+  return {"aggregate", TaskKind::kNative, "Features per key over a window of days.",
+          kDoc,        std::move(schema), {}};
 }
 
 }  // namespace nightmill

@@ -109,8 +109,8 @@ class PlanBuilder {
   }
 
   OpStatus Unfit(std::string_view pointer, const PlanInput& input, std::string_view what) const {
-    OperatorError error = SpecError(pointer, fmt::format("column '{}' is {}: {}", input.name,
-                                                         ToString(input.type), what));
+    OperatorError error = SpecError(
+        pointer, fmt::format("column '{}' is {}: {}", input.name, ToString(input.type), what));
     error.column = input.name;
     return error;
   }
@@ -240,22 +240,26 @@ class PlanBuilder {
     op.text = carrier == Carrier::kText;
     output.type = input.type;
     switch (feature.fn) {
-      case AggregateFn::kCount: return OpOk();
+      case AggregateFn::kCount:
+        return OpOk();
       case AggregateFn::kSum:
       case AggregateFn::kAvg:
       case AggregateFn::kVariance:
-      case AggregateFn::kStddev: NM_RETURN_IF_ERROR(Sum(feature, input, op, output)); break;
+      case AggregateFn::kStddev:
+        NM_RETURN_IF_ERROR(Sum(feature, input, op, output));
+        break;
       case AggregateFn::kMin:
       case AggregateFn::kMax:
-        op.kind = !op.text                               ? StateKind::kMinMax
+        op.kind = !op.text                          ? StateKind::kMinMax
                   : feature.fn == AggregateFn::kMin ? StateKind::kMinText
-                                                         : StateKind::kMaxText;
+                                                    : StateKind::kMaxText;
         if (feature.otherwise && !IsSummable(input.type)) {
           return Unfit(feature.pointer + "/otherwise", input, "takes no number");
         }
         break;
       case AggregateFn::kFirst:
-      case AggregateFn::kLast: return Ordered(feature, at, where, output);
+      case AggregateFn::kLast:
+        return Ordered(feature, at, where, output);
       case AggregateFn::kCountDistinct:
         output.type = {.kind = TypeKind::kInt64};
         op.kind = StateKind::kDistinct;
@@ -272,7 +276,9 @@ class PlanBuilder {
         break;
     }
     const bool distinct_text = op.kind == StateKind::kDistinct && op.text;
-    op.slot = SlotFor(distinct_text ? SlotForm::kPacked : op.text ? SlotForm::kText : SlotForm::kInt64,
+    op.slot = SlotFor(distinct_text ? SlotForm::kPacked
+                      : op.text     ? SlotForm::kText
+                                    : SlotForm::kInt64,
                       at, -1, where);
     NM_ASSIGN_OR_RETURN(output.op, Op(op, where));
     return OpOk();
@@ -283,7 +289,8 @@ class PlanBuilder {
            type.kind == TypeKind::kDecimal || CarrierOf(type) == Carrier::kDouble;
   }
 
-  OpStatus Sum(const FeatureSpec& feature, const PlanInput& input, StateOp& op, PlanOutput& output) {
+  OpStatus Sum(const FeatureSpec& feature, const PlanInput& input, StateOp& op,
+               PlanOutput& output) {
     if (!IsSummable(input.type)) return Unfit(feature.pointer + "/col", input, "is no number");
     const bool moments = feature.fn == AggregateFn::kVariance || feature.fn == AggregateFn::kStddev;
     if (moments && input.type.kind == TypeKind::kDecimal) {
@@ -359,14 +366,18 @@ Carrier CarrierOf(const ColumnType& type) {
     case TypeKind::kInt32:
     case TypeKind::kInt64:
     case TypeKind::kDate:
-    case TypeKind::kTimestamp: return Carrier::kNumber;
+    case TypeKind::kTimestamp:
+      return Carrier::kNumber;
     case TypeKind::kDecimal:
       return type.precision <= kMaxDecimalDigits ? Carrier::kNumber : Carrier::kNone;
     case TypeKind::kFloat32:
-    case TypeKind::kFloat64: return Carrier::kDouble;
+    case TypeKind::kFloat64:
+      return Carrier::kDouble;
     case TypeKind::kString:
-    case TypeKind::kBinary: return Carrier::kText;
-    case TypeKind::kUnsupported: break;
+    case TypeKind::kBinary:
+      return Carrier::kText;
+    case TypeKind::kUnsupported:
+      break;
   }
   return Carrier::kNone;
 }
@@ -422,8 +433,8 @@ void FitToSample(const std::vector<SlotSample>& samples, bool has_window, Aggreg
     PlanSlot& planned = plan.slots[s];
     const SlotSample& sample = samples[s];
     const PlanInput& input = plan.inputs[static_cast<std::size_t>(planned.input)];
-    const bool always = std::find(planned.wheres.begin(), planned.wheres.end(), 0) !=
-                        planned.wheres.end();
+    const bool always =
+        std::find(planned.wheres.begin(), planned.wheres.end(), 0) != planned.wheres.end();
     if (slot.form == SlotForm::kInt64 && input.type.kind == TypeKind::kTimestamp && sample.seen) {
       slot.form = SlotForm::kInt48;  // 8.9 years around the first value
       slot.base = sample.number - (std::int64_t{1} << 47);

@@ -1,7 +1,7 @@
 // From a spec and the columns there are to what runs: which columns are read, which predicates
 // become flag bits, which slots travel in records, which states make which output column. Built
-// once per attempt (BindAggregate), then fitted to a sample of the data (FitToSample), which changes
-// speed and memory, never results. Immutable while scanning.
+// once per attempt (BindAggregate), then fitted to a sample of the data (FitToSample), which
+// changes speed and memory, never results. Immutable while scanning.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct PlanPredicate {
 
 struct PlanSlot {
   int input = 0;
-  int order_input = -1;             // kPair
-  std::vector<std::uint64_t> wheres;  // the where bit of each user; 0: a user without
+  int order_input = -1;                      // kPair
+  std::vector<std::uint64_t> wheres;         // the where bit of each user; 0: a user without
   std::shared_ptr<SmallDomain> domain = {};  // kSmall
 };
 
@@ -68,9 +68,9 @@ struct AggregatePlan {
   std::vector<PlanSlot> slots;  // parallel to program.slots
   std::vector<PlanOutput> outputs;
   std::vector<PlanDerived> derived;
-  Schema schema;  // outputs, then derived
+  Schema schema;                                                   // outputs, then derived
   std::shared_ptr<const BoundChecks> input_checks, output_checks;  // over inputs; over schema
-  std::vector<int> check_inputs;  // inputs that input_checks read
+  std::vector<int> check_inputs;                                   // inputs that input_checks read
 };
 
 // Names of the columns that the spec reads, partition columns included.
@@ -83,11 +83,11 @@ OpResult<AggregatePlan> BindAggregate(const AggregateSpec& spec, std::vector<Pla
 
 // What a block of rows showed of one slot.
 struct SlotSample {
-  bool seen = false;            // a value at all
-  std::int64_t number = 0;      // the first one
+  bool seen = false;               // a value at all
+  std::int64_t number = 0;         // the first one
   PackedKind kind = kPackedShort;  // of the first text
-  bool small = false;           // few distinct texts
-  double carried = 1.0;         // share of rows whose value is needed
+  bool small = false;              // few distinct texts
+  double carried = 1.0;            // share of rows whose value is needed
 };
 void FitToSample(const std::vector<SlotSample>& samples, bool has_window, AggregatePlan& plan);
 

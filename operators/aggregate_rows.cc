@@ -82,12 +82,22 @@ class RowEmitter {
   // A carried number in the slot of the column's type.
   void PutNumber(std::size_t k, std::int64_t v) {
     switch (kind_) {
-      case TypeKind::kBool: Put(k, static_cast<std::uint8_t>(v)); break;
+      case TypeKind::kBool:
+        Put(k, static_cast<std::uint8_t>(v));
+        break;
       case TypeKind::kInt32:
-      case TypeKind::kDate: Put(k, static_cast<std::int32_t>(v)); break;
-      case TypeKind::kDecimal: Put(k, static_cast<Int128>(v)); break;
-      case TypeKind::kFloat32: Put(k, static_cast<float>(std::bit_cast<double>(v))); break;
-      default: Put(k, v); break;
+      case TypeKind::kDate:
+        Put(k, static_cast<std::int32_t>(v));
+        break;
+      case TypeKind::kDecimal:
+        Put(k, static_cast<Int128>(v));
+        break;
+      case TypeKind::kFloat32:
+        Put(k, static_cast<float>(std::bit_cast<double>(v)));
+        break;
+      default:
+        Put(k, v);
+        break;
     }
   }
 
@@ -149,10 +159,17 @@ class RowEmitter {
     }
     const StateOp& op = plan_.program.ops[static_cast<std::size_t>(output.op)];
     switch (op.kind) {
-      case StateKind::kSumInt: return EmitIntSum(output, op);
-      case StateKind::kSumDouble: EmitDoubleSum(output, op); break;
-      case StateKind::kMoments: EmitVariance(output, op); break;
-      case StateKind::kMinMax: EmitMinMax(output, op); break;
+      case StateKind::kSumInt:
+        return EmitIntSum(output, op);
+      case StateKind::kSumDouble:
+        EmitDoubleSum(output, op);
+        break;
+      case StateKind::kMoments:
+        EmitVariance(output, op);
+        break;
+      case StateKind::kMinMax:
+        EmitMinMax(output, op);
+        break;
       case StateKind::kMinText:
       case StateKind::kMaxText:
         Each([&](std::size_t k, const std::uint8_t* row) {
@@ -160,7 +177,9 @@ class RowEmitter {
         });
         break;
       case StateKind::kFirst:
-      case StateKind::kLast: EmitOrdered(op); break;
+      case StateKind::kLast:
+        EmitOrdered(op);
+        break;
       case StateKind::kDistinct:
         Each([&](std::size_t k, const std::uint8_t* row) {
           Put(k, LoadAs<std::int64_t>(row + op.offset));
@@ -196,8 +215,9 @@ class RowEmitter {
 
   OpStatus EmitIntSum(const PlanOutput& output, const StateOp& op) {
     bool overflow = false;
-    const int scale = plan_.inputs[static_cast<std::size_t>(
-        plan_.slots[static_cast<std::size_t>(op.slot)].input)].type.scale;
+    const int scale =
+        plan_.inputs[static_cast<std::size_t>(plan_.slots[static_cast<std::size_t>(op.slot)].input)]
+            .type.scale;
     const double power = std::pow(10.0, scale);
     Each([&](std::size_t k, const std::uint8_t* row) {
       const auto state = LoadAs<IntSum>(row + op.offset);

@@ -173,8 +173,8 @@ OpStatus AggregateScan::ScanBlock(const ScanUnit& unit, RecordWriter& writer, Ch
     const PlanSlot& slot = plan_.slots[s];
     ScanColumn* order =
         slot.order_input < 0 ? nullptr : &columns_[static_cast<std::size_t>(slot.order_input)];
-    NM_RETURN_IF_ERROR(encoders_[s].Encode(columns_[static_cast<std::size_t>(slot.input)], order,
-                                           flags_.data()));
+    NM_RETURN_IF_ERROR(
+        encoders_[s].Encode(columns_[static_cast<std::size_t>(slot.input)], order, flags_.data()));
     sources_[s] = encoders_[s].source();
     std::swap(sides_[s], encoders_[s].sides());
   }
@@ -204,8 +204,8 @@ OpStatus AggregateScan::Select() {
   for (std::size_t i = 0; i < n; ++i) {
     selected_[i] = passed_[i] != 0 && (select_all_ || selected_[i] != 0);
   }
-  select_all_ = std::find(selected_.begin(), selected_.begin() + rows_, 0) ==
-                selected_.begin() + rows_;
+  select_all_ =
+      std::find(selected_.begin(), selected_.begin() + rows_, 0) == selected_.begin() + rows_;
   return OpOk();
 }
 
@@ -217,15 +217,17 @@ OpStatus AggregateScan::SetFlags() {
     NM_RETURN_IF_ERROR(LoadCodeTable(i));
     const std::uint64_t* by_code = tables_[i].flags.data();
     const std::int32_t* codes = column.data.codes;
-    for (std::int32_t k = 0; k < rows_; ++k) flags_[static_cast<std::size_t>(k)] |= by_code[codes[k]];
+    for (std::int32_t k = 0; k < rows_; ++k)
+      flags_[static_cast<std::size_t>(k)] |= by_code[codes[k]];
   }
   for (std::size_t p = 0; p < plan_.predicates.size(); ++p) {
     const PlanPredicate& predicate = plan_.predicates[p];
     if (predicate.inputs.size() == 1) {
       const auto i = static_cast<std::size_t>(predicate.inputs[0]);
       const std::vector<int>& by_row = tables_[i].by_row;
-      const bool done = columns_[i].coded() && CarrierOf(columns_[i].data.type) == Carrier::kText &&
-                        std::find(by_row.begin(), by_row.end(), static_cast<int>(p)) == by_row.end();
+      const bool done =
+          columns_[i].coded() && CarrierOf(columns_[i].data.type) == Carrier::kText &&
+          std::find(by_row.begin(), by_row.end(), static_cast<int>(p)) == by_row.end();
       if (done) continue;
     }
     NM_RETURN_IF_ERROR(ApplyPredicate(predicate));

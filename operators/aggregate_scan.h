@@ -27,9 +27,9 @@ struct ScanUnit {
 };
 
 struct ScanCounts {
-  std::int64_t rows = 0;        // read
-  std::int64_t selected = 0;    // in the window, past the filter
-  std::int64_t null_keys = 0;   // of those, with a null key column
+  std::int64_t rows = 0;       // read
+  std::int64_t selected = 0;   // in the window, past the filter
+  std::int64_t null_keys = 0;  // of those, with a null key column
   std::int64_t truncated_timestamps = 0;
 };
 
@@ -49,9 +49,9 @@ class AggregateScan {
   // What is known once per dictionary of one input.
   struct CodeTable {
     std::int64_t unit = -1;
-    std::vector<std::uint64_t> flags;     // predicate and presence bits per code
+    std::vector<std::uint64_t> flags;  // predicate and presence bits per code
     std::vector<TextStore::Found> keys;
-    std::vector<int> by_row;              // predicates that failed on an entry: judged by row
+    std::vector<int> by_row;  // predicates that failed on an entry: judged by row
   };
 
   OpStatus Open(const ScanUnit& unit);
@@ -91,8 +91,8 @@ class AggregateScan {
   std::vector<std::uint64_t> fixed_keys_;
   std::vector<TextStore::Found> text_keys_;
   SlotSource key_;
-  std::int32_t rows_ = 0;        // of the block
-  std::int64_t first_row_ = 0;   // of the block, in its row group
+  std::int32_t rows_ = 0;       // of the block
+  std::int64_t first_row_ = 0;  // of the block, in its row group
   std::vector<std::int32_t> zero_codes_, null_codes_;
   std::vector<std::int32_t> days_;
   std::vector<std::string_view> partition_texts_;

@@ -44,18 +44,30 @@ double FromOrderedDouble(std::int64_t ordered) {
 
 const std::uint64_t* ScanColumn::Numbers() {
   const TypeKind kind = data.type.kind;
-  const bool eight = kind == TypeKind::kInt64 || kind == TypeKind::kTimestamp ||
-                     kind == TypeKind::kFloat64;
+  const bool eight =
+      kind == TypeKind::kInt64 || kind == TypeKind::kTimestamp || kind == TypeKind::kFloat64;
   if (eight && !coded()) return static_cast<const std::uint64_t*>(data.values);
   if (widened_) return numbers_.data();
   switch (kind) {
-    case TypeKind::kBool: CarryAll<std::uint8_t>(data, numbers_); break;
+    case TypeKind::kBool:
+      CarryAll<std::uint8_t>(data, numbers_);
+      break;
     case TypeKind::kInt32:
-    case TypeKind::kDate: CarryAll<std::int32_t>(data, numbers_); break;
-    case TypeKind::kFloat32: CarryAll<float>(data, numbers_); break;
-    case TypeKind::kFloat64: CarryAll<double>(data, numbers_); break;
-    case TypeKind::kDecimal: CarryAll<Int128>(data, numbers_); break;
-    default: CarryAll<std::int64_t>(data, numbers_); break;
+    case TypeKind::kDate:
+      CarryAll<std::int32_t>(data, numbers_);
+      break;
+    case TypeKind::kFloat32:
+      CarryAll<float>(data, numbers_);
+      break;
+    case TypeKind::kFloat64:
+      CarryAll<double>(data, numbers_);
+      break;
+    case TypeKind::kDecimal:
+      CarryAll<Int128>(data, numbers_);
+      break;
+    default:
+      CarryAll<std::int64_t>(data, numbers_);
+      break;
   }
   widened_ = true;
   return numbers_.data();
@@ -67,7 +79,8 @@ SlotEncoder::SlotEncoder(const AggregatePlan& plan, std::size_t slot, TextStore&
       texts_(texts),
       floating_(CarrierOf(plan.inputs[static_cast<std::size_t>(planned_.input)].type) ==
                 Carrier::kDouble),
-      text_(CarrierOf(plan.inputs[static_cast<std::size_t>(planned_.input)].type) == Carrier::kText),
+      text_(CarrierOf(plan.inputs[static_cast<std::size_t>(planned_.input)].type) ==
+            Carrier::kText),
       order_floating_(planned_.order_input >= 0 &&
                       CarrierOf(plan.inputs[static_cast<std::size_t>(planned_.order_input)].type) ==
                           Carrier::kDouble),
@@ -111,12 +124,15 @@ OpResult<SlotEncoder::TextForm> SlotEncoder::FormOf(std::string_view text) {
 
 void SlotEncoder::SetElement(std::size_t at, const TextForm& form) {
   switch (WidthOf(slot_.form)) {
-    case 1: small_[at] = static_cast<std::uint8_t>(form.words[0]); break;
+    case 1:
+      small_[at] = static_cast<std::uint8_t>(form.words[0]);
+      break;
     case 16:
       elements_[2 * at] = form.words[0];
       elements_[2 * at + 1] = form.words[1];
       break;
-    default: elements_[at] = form.words[0];
+    default:
+      elements_[at] = form.words[0];
   }
 }
 

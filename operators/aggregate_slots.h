@@ -43,7 +43,8 @@ class SlotEncoder {
  public:
   SlotEncoder(const AggregatePlan& plan, std::size_t slot, TextStore& texts);
 
-  // Tables over the dictionary of a coded text column; adds the slot's bit to `flags`, one per code.
+  // Tables over the dictionary of a coded text column; adds the slot's bit to `flags`, one per
+  // code.
   OpStatus LoadDictionary(const ScanColumn& column, std::vector<std::uint64_t>& flags);
   // Prepares source() and sides(); sets the slot's flag bit for rows whose value is inline, but for
   // coded texts, whose bits came with the dictionary. `flags` holds all predicates by now.
@@ -71,11 +72,11 @@ class SlotEncoder {
   const PlanSlot& planned_;
   TextStore& texts_;
   const bool floating_, text_, order_floating_;
-  bool always_ = false;       // some user has no `where`
+  bool always_ = false;  // some user has no `where`
   std::uint64_t wheres_ = 0;
   SlotSource source_;
   std::vector<SideRow> sides_;
-  std::vector<std::uint64_t> elements_;       // per row, in the slot's width (1 byte: small_)
+  std::vector<std::uint64_t> elements_;  // per row, in the slot's width (1 byte: small_)
   std::vector<std::uint8_t> small_;
   std::vector<std::uint64_t> code_elements_;  // the same per code
   std::vector<std::uint8_t> code_small_;

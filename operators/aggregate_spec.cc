@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 6> kOwnFields{"window",  "keys",   "null_key",
+constexpr std::array<std::string_view, 6> kOwnFields{"window",   "keys",    "null_key",
                                                      "features", "derived", "checks"};
 constexpr std::size_t kMaxFeatures = 1000;
 constexpr int kMaxWindowDays = 3660;
@@ -30,7 +30,8 @@ OpStatus OnlyFields(const Json& object, std::string_view pointer,
                     std::initializer_list<std::string_view> names) {
   if (!object.is_object()) return SpecError(pointer, "must be an object");
   for (const auto& [key, value] : object.items()) {
-    if (std::find(names.begin(), names.end(), key) != names.end() || key.starts_with("x-")) continue;
+    if (std::find(names.begin(), names.end(), key) != names.end() || key.starts_with("x-"))
+      continue;
     return SpecError(fmt::format("{}/{}", pointer, key), "unknown field");
   }
   return OpOk();
@@ -66,8 +67,8 @@ OpResult<std::optional<expr::Value>> Otherwise(const Json& object, const std::st
 }
 
 OpResult<FeatureSpec> ParseFeature(const Json& json, std::string pointer) {
-  NM_RETURN_IF_ERROR(OnlyFields(json, pointer,
-                                {"name", "fn", "col", "where", "otherwise", "order_by", "ddof"}));
+  NM_RETURN_IF_ERROR(
+      OnlyFields(json, pointer, {"name", "fn", "col", "where", "otherwise", "order_by", "ddof"}));
   FeatureSpec feature;
   feature.pointer = pointer;
   NM_ASSIGN_OR_RETURN(feature.name, Text(json, pointer, "name", true));
@@ -164,7 +165,8 @@ OpStatus ParseKeys(const Json& spec, AggregateSpec& out) {
 OpStatus ParseDerived(const Json& spec, AggregateSpec& out) {
   const Json* list = Member(spec, "derived");
   if (list == nullptr) return OpOk();
-  if (!list->is_array() || list->size() > kMaxFeatures) return SpecError("/derived", "must be a list");
+  if (!list->is_array() || list->size() > kMaxFeatures)
+    return SpecError("/derived", "must be a list");
   for (std::size_t i = 0; i < list->size(); ++i) {
     const std::string pointer = fmt::format("/derived/{}", i);
     NM_RETURN_IF_ERROR(OnlyFields((*list)[i], pointer, {"name", "expr"}));
@@ -241,9 +243,11 @@ const std::vector<AggregateFnRow>& AggregateFunctions() {
       {AggregateFn::kAvg, "avg", true, true, "sum divided by the number of values"},
       {AggregateFn::kMin, "min", true, true, "smallest value; NaN is greatest, texts by bytes"},
       {AggregateFn::kMax, "max", true, true, "greatest value"},
-      {AggregateFn::kFirst, "first", true, false, "value of the smallest `order_by`, ties: smallest"},
+      {AggregateFn::kFirst, "first", true, false,
+       "value of the smallest `order_by`, ties: smallest"},
       {AggregateFn::kLast, "last", true, false, "value of the greatest `order_by`, ties: greatest"},
-      {AggregateFn::kCountDistinct, "count_distinct", true, false, "exact number of distinct values"},
+      {AggregateFn::kCountDistinct, "count_distinct", true, false,
+       "exact number of distinct values"},
       {AggregateFn::kCountDistinct, "distinct", true, false, "the same as count_distinct"},
       {AggregateFn::kActiveDays, "active_days", true, false, "distinct local dates of `col`"},
       {AggregateFn::kVariance, "variance", true, false, "sample variance (`ddof` 1), rounded once"},

@@ -17,7 +17,17 @@
 namespace nightmill {
 
 enum class AggregateFn : std::uint8_t {
-  kCount, kSum, kAvg, kMin, kMax, kFirst, kLast, kCountDistinct, kActiveDays, kVariance, kStddev,
+  kCount,
+  kSum,
+  kAvg,
+  kMin,
+  kMax,
+  kFirst,
+  kLast,
+  kCountDistinct,
+  kActiveDays,
+  kVariance,
+  kStddev,
 };
 
 // One row of the table of functions: parser, schema and docs walk it.
@@ -35,12 +45,12 @@ struct FeatureSpec {
   std::string pointer;  // "/features/3"
   std::string name;
   AggregateFn fn = AggregateFn::kCount;
-  std::string column;                      // "" for count of rows
-  std::string order_by;                    // first, last
-  std::string where;                       // as written; "" for all rows
-  std::optional<expr::Node> condition;     // of `where`
-  std::optional<expr::Value> otherwise;    // for rows that `where` leaves out
-  int ddof = 1;                            // variance, stddev
+  std::string column;                    // "" for count of rows
+  std::string order_by;                  // first, last
+  std::string where;                     // as written; "" for all rows
+  std::optional<expr::Node> condition;   // of `where`
+  std::optional<expr::Value> otherwise;  // for rows that `where` leaves out
+  int ddof = 1;                          // variance, stddev
 };
 
 struct DerivedSpec {
@@ -55,9 +65,9 @@ struct AggregateSpec {
   CommonSpec common;
   std::vector<std::string> keys;
   NullKey null_key = NullKey::kKeep;
-  int window_days = 0;     // 0: no window
-  std::string window_by;   // a partition column or a column of the table
-  std::string zone;        // of the window and of dates
+  int window_days = 0;    // 0: no window
+  std::string window_by;  // a partition column or a column of the table
+  std::string zone;       // of the window and of dates
   std::optional<expr::Node> filter;
   std::vector<FeatureSpec> features;
   std::vector<DerivedSpec> derived;

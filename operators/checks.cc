@@ -21,28 +21,41 @@ constexpr std::size_t kHashStep = 1u << 16;
 
 std::string_view ExpectationName(CheckKind kind) {
   switch (kind) {
-    case CheckKind::kRowCountBetween: return "expect_table_row_count_to_be_between";
-    case CheckKind::kNotNull: return "expect_column_values_to_not_be_null";
-    case CheckKind::kBetween: return "expect_column_values_to_be_between";
-    case CheckKind::kInSet: return "expect_column_values_to_be_in_set";
-    case CheckKind::kContains: return "expect_column_distinct_values_to_contain_set";
-    case CheckKind::kUnique: return "expect_column_values_to_be_unique";
-    case CheckKind::kType: return "expect_column_values_to_be_of_type";
-    case CheckKind::kSchema: return "expect_table_columns_to_match_set";
+    case CheckKind::kRowCountBetween:
+      return "expect_table_row_count_to_be_between";
+    case CheckKind::kNotNull:
+      return "expect_column_values_to_not_be_null";
+    case CheckKind::kBetween:
+      return "expect_column_values_to_be_between";
+    case CheckKind::kInSet:
+      return "expect_column_values_to_be_in_set";
+    case CheckKind::kContains:
+      return "expect_column_distinct_values_to_contain_set";
+    case CheckKind::kUnique:
+      return "expect_column_values_to_be_unique";
+    case CheckKind::kType:
+      return "expect_column_values_to_be_of_type";
+    case CheckKind::kSchema:
+      return "expect_table_columns_to_match_set";
   }
   return "";
 }
 
 Json ToJson(const expr::Value& value) {
   switch (value.type) {
-    case expr::DataType::kNull: return nullptr;
-    case expr::DataType::kBool: return value.i != 0;
-    case expr::DataType::kInt64: return value.i;
+    case expr::DataType::kNull:
+      return nullptr;
+    case expr::DataType::kBool:
+      return value.i != 0;
+    case expr::DataType::kInt64:
+      return value.i;
     case expr::DataType::kDouble:
       if (std::isfinite(value.d)) return value.d;
       return expr::ToText(value);
-    case expr::DataType::kString: return value.s;
-    default: return expr::ToText(value);
+    case expr::DataType::kString:
+      return value.s;
+    default:
+      return expr::ToText(value);
   }
 }
 
@@ -96,12 +109,12 @@ struct CheckState::Tally {
   std::int64_t missing = 0;
   std::int64_t unexpected = 0;
   std::vector<expr::Value> sample;
-  std::vector<bool> found;        // contains
+  std::vector<bool> found;  // contains
   std::size_t to_find = 0;
-  std::vector<Hash128> hashes;    // unique
-  std::int64_t chunk = -1;        // the dictionary that the tables below belong to
-  std::vector<std::uint8_t> verdict;      // per code
-  std::vector<std::int32_t> places;       // contains: place in values, or -1
+  std::vector<Hash128> hashes;        // unique
+  std::int64_t chunk = -1;            // the dictionary that the tables below belong to
+  std::vector<std::uint8_t> verdict;  // per code
+  std::vector<std::int32_t> places;   // contains: place in values, or -1
   std::vector<Hash128> code_hashes;
   SlotVector slots;
   SlotVector entries;
@@ -161,7 +174,8 @@ struct CheckState::Tally {
 
   Json Result(std::int64_t rows, bool* success);
   bool Mostly(std::int64_t good, std::int64_t of) const {
-    return of == 0 || static_cast<double>(good) >= check->spec->mostly * static_cast<double>(of) - 1e-9;
+    return of == 0 ||
+           static_cast<double>(good) >= check->spec->mostly * static_cast<double>(of) - 1e-9;
   }
 };
 
@@ -205,7 +219,8 @@ OpStatus CheckState::AddTo(Tally& tally, const SlotColumn& data, const std::uint
     const std::size_t need = tally.hashes.size() + static_cast<std::size_t>(data.rows);
     if (need > tally.hashes.capacity()) {
       const std::size_t grown = std::max(need + kHashStep, tally.hashes.size() * 3 / 2);
-      const auto bytes = static_cast<std::int64_t>((grown - tally.hashes.capacity()) * sizeof(Hash128));
+      const auto bytes =
+          static_cast<std::int64_t>((grown - tally.hashes.capacity()) * sizeof(Hash128));
       NM_RETURN_IF_ERROR(hold_.Resize(hold_.held() + bytes, "values of a unique check"));
       tally.hashes.reserve(grown);
     }
@@ -292,7 +307,8 @@ Json CheckState::Tally::Result(std::int64_t rows, bool* success) {
       result["missing_values"] = std::move(lacking);
       return result;
     }
-    default: break;
+    default:
+      break;
   }
   if (spec.kind == CheckKind::kUnique) unexpected = CountRepeated(hashes);
   const bool nulls = spec.kind == CheckKind::kNotNull;
@@ -325,30 +341,33 @@ CheckReport CheckState::Finish() {
       (spec.stop ? report.failed : warned).push_back(std::move(line));
       report.stop = report.stop || spec.stop;
     }
-    results.push_back({{"success", success},
-                       {"expectation_config",
-                        {{"expectation_type", ExpectationName(spec.kind)},
-                         {"kwargs", Json::parse(spec.kwargs, nullptr, false)},
-                         {"meta", {{"type", ToString(spec.kind)},
-                                   {"severity", spec.stop ? "stop" : "warn"}}}}},
-                       {"result", std::move(result)}});
+    results.push_back(
+        {{"success", success},
+         {"expectation_config",
+          {{"expectation_type", ExpectationName(spec.kind)},
+           {"kwargs", Json::parse(spec.kwargs, nullptr, false)},
+           {"meta", {{"type", ToString(spec.kind)}, {"severity", spec.stop ? "stop" : "warn"}}}}},
+         {"result", std::move(result)}});
   }
   const auto all = static_cast<std::int64_t>(results.size());
   const auto bad = static_cast<std::int64_t>(report.failed.size() + warned.size());
   report.checks = all;
-  report.json = Json{{"success", !report.stop},
-                     {"results", std::move(results)},
-                     {"statistics", {{"evaluated_expectations", all},
-                                     {"successful_expectations", all - bad},
-                                     {"unsuccessful_expectations", bad}}}}.dump();
+  report.json = Json{
+      {"success", !report.stop},
+      {"results", std::move(results)},
+      {"statistics",
+       {{"evaluated_expectations", all},
+        {"successful_expectations", all - bad},
+        {"unsuccessful_expectations",
+         bad}}}}.dump();
   report.failed.insert(report.failed.end(), warned.begin(), warned.end());
   return report;
 }
 
 OperatorError CheckError(const CheckReport& report, std::string_view what) {
-  OperatorError error = MakeOpError(
-      OperatorErrorCode::kCheck, fmt::format("{}: {}", what, report.failed.front()), "check_failed",
-      "the data is not published; see the checks in the report");
+  OperatorError error =
+      MakeOpError(OperatorErrorCode::kCheck, fmt::format("{}: {}", what, report.failed.front()),
+                  "check_failed", "the data is not published; see the checks in the report");
   error.report = report.json;
   return error;
 }

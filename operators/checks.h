@@ -23,7 +23,14 @@
 namespace nightmill {
 
 enum class CheckKind : std::uint8_t {
-  kRowCountBetween, kNotNull, kBetween, kInSet, kContains, kUnique, kType, kSchema,
+  kRowCountBetween,
+  kNotNull,
+  kBetween,
+  kInSet,
+  kContains,
+  kUnique,
+  kType,
+  kSchema,
 };
 std::string_view ToString(CheckKind kind);
 // One line for docs and schema: what the check demands.
@@ -68,9 +75,9 @@ class BoundChecks {
 };
 
 struct CheckReport {
-  std::string json;                  // {"success", "results": [...], "statistics": {...}}
-  bool stop = false;                 // a check with severity stop failed
-  std::vector<std::string> failed;   // one line per failed check, stop before warn
+  std::string json;                 // {"success", "results": [...], "statistics": {...}}
+  bool stop = false;                // a check with severity stop failed
+  std::vector<std::string> failed;  // one line per failed check, stop before warn
   std::int64_t checks = 0;
 };
 

@@ -22,8 +22,8 @@ struct CheckSpec {
   std::optional<expr::Value> min, max;  // row_count_between: int64; between: as written
   std::vector<expr::Value> values;      // in_set, contains
   std::vector<std::pair<std::string, std::string>> columns;  // schema: name, type
-  std::string type;                     // type
-  std::string kwargs;                   // JSON object of the entry as written, for the result
+  std::string type;                                          // type
+  std::string kwargs;  // JSON object of the entry as written, for the result
 };
 
 struct BoundCheck {

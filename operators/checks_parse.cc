@@ -237,8 +237,8 @@ OpResult<BoundCheck> BindOne(std::shared_ptr<const CheckSpec> spec, const Schema
   if (check.spec->column.empty()) return check;
   check.column = schema.Find(check.spec->column);
   if (check.column < 0) {
-    OperatorError error = SpecError(check.spec->pointer + "/col",
-                                    fmt::format("no column '{}'", check.spec->column));
+    OperatorError error =
+        SpecError(check.spec->pointer + "/col", fmt::format("no column '{}'", check.spec->column));
     error.reason = "missing_column";
     error.column = check.spec->column;
     for (const Field& field : schema.fields) {

@@ -1,5 +1,5 @@
-// `expect` (compute.md 6.1): a suite of checks over one scan of a table. It writes nothing; a failed
-// check of severity stop is the circuit breaker of a DAG.
+// `expect` (compute.md 6.1): a suite of checks over one scan of a table. It writes nothing; a
+// failed check of severity stop is the circuit breaker of a DAG.
 #include <fmt/format.h>
 
 #include <array>

@@ -61,8 +61,8 @@ OperatorEntry ExpectEntry() {
   "on_fail": {"enum": ["stop", "warn"], "default": "stop",
     "description": "warn: no check stops the task."}},
   "required": ["in", "suite"]})";
-  return {"expect", TaskKind::kNative, "Tests a table; a failed check stops the run.", kDoc,
-          std::move(schema), {}};
+  return {"expect", TaskKind::kNative, "Tests a table; a failed check stops the run.",
+          kDoc,     std::move(schema), {}};
 }
 
 }  // namespace nightmill

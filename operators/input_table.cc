@@ -58,8 +58,8 @@ OpResult<ColumnType> InputTable::TypeOf(const std::string& name, bool* found) co
 }
 
 OperatorError InputTable::Missing(const std::string& name) const {
-  OperatorError error = BadSpec(fmt::format("no input file has a column '{}'", name),
-                                "missing_column");
+  OperatorError error =
+      BadSpec(fmt::format("no input file has a column '{}'", name), "missing_column");
   error.column = name;
   if (sources_.empty()) return error;
   for (const Field& field : sources_.front()->schema().fields) {

@@ -39,8 +39,8 @@ class InputTable {
   std::int64_t rows() const { return rows_; }
 
   // A column is missing only if no file has it (kBadSpec "missing_column"); files without it have
-  // nulls. Types that cannot be brought together are kBadInput, with the file. Partition columns are
-  // text, but for `day_partition`, which is a date.
+  // nulls. Types that cannot be brought together are kBadInput, with the file. Partition columns
+  // are text, but for `day_partition`, which is a date.
   OpResult<BoundColumns> Bind(std::span<const std::string> names,
                               std::string_view day_partition) const;
   // All columns of all files in order of first appearance, then those of the path.

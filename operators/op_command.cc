@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <sstream>
 #include <thread>
 
 #include "core/base/check.h"
@@ -142,11 +143,28 @@ int PrintFiles(const TableQuery& query, bool as_json, std::ostream& out, std::os
   return 0;
 }
 
-int PrintHead(const TableQuery& query, std::int64_t rows, bool as_json, std::ostream& out,
+struct HeadOptions {
+  std::int64_t rows = 0;
+  std::vector<std::string> columns;  // all if empty
+  bool as_json = false;
+};
+
+std::vector<std::string> SplitNames(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream words(list);
+  for (std::string name; std::getline(words, name, ',');) names.push_back(name);
+  return names;
+}
+
+int PrintHead(const TableQuery& query, const HeadOptions& options, std::ostream& out,
               std::ostream& err) {
-  const auto head = ReadTableHead(LocalFileSystem(), query, rows);
+  auto head = ReadTableHead(LocalFileSystem(), query, options.rows);
   if (!head.ok()) return Fail(head.error(), out, err);
-  out << (as_json ? HeadToJson(*head) : HeadToText(*head)) << '\n';
+  if (!options.columns.empty()) {
+    const OpStatus kept = KeepColumns(options.columns, *head);
+    if (!kept.ok()) return Fail(kept.error(), out, err);
+  }
+  out << (options.as_json ? HeadToJson(*head) : HeadToText(*head)) << '\n';
   return 0;
 }
 
@@ -194,8 +212,9 @@ int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::o
 
 int RunTableCommand(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
   constexpr std::string_view kUsage =
-      "table files|head PATH [--partition K=V]... [--version N] [-n ROWS] [-o table|json]";
-  const auto words = Split(args, {"--partition", "--version", "-n", "-o"});
+      "table files|head PATH [--partition K=V]... [--version N] [-n ROWS] "
+      "[--columns A,B] [-o table|json]";
+  const auto words = Split(args, {"--partition", "--version", "-n", "--columns", "-o"});
   if (!words || words->plain.size() != 2) return Usage(kUsage, err);
   const std::string format = words->Last("-o").value_or("table");
   const auto rows = Number(words->Last("-n").value_or("10"));
@@ -203,7 +222,10 @@ int RunTableCommand(const std::vector<std::string>& args, std::ostream& out, std
   const auto query = ParseQuery(*words);
   if (!query.ok()) return Fail(query.error(), out, err);
   if (words->plain[0] == "files") return PrintFiles(*query, format == "json", out, err);
-  if (words->plain[0] == "head") return PrintHead(*query, *rows, format == "json", out, err);
+  if (words->plain[0] == "head") {
+    const auto columns = SplitNames(words->Last("--columns").value_or(""));
+    return PrintHead(*query, {*rows, columns, format == "json"}, out, err);
+  }
   return Usage(kUsage, err);
 }
 

@@ -11,11 +11,8 @@ struct Row {
 };
 
 constexpr std::array kOperators{
-    Row{"aggregate", Aggregate},
-    Row{"compact", Compact},
-    Row{"convert", Convert},
-    Row{"expect", Expect},
-    Row{"publish", Publish},
+    Row{"aggregate", Aggregate}, Row{"compact", Compact}, Row{"convert", Convert},
+    Row{"expect", Expect},       Row{"publish", Publish},
 };
 
 }  // namespace

@@ -16,32 +16,46 @@ double PowerOfTen(int scale) {
 
 expr::DataType ExpressionType(const ColumnType& type) {
   switch (type.kind) {
-    case TypeKind::kBool: return expr::DataType::kBool;
+    case TypeKind::kBool:
+      return expr::DataType::kBool;
     case TypeKind::kInt32:
-    case TypeKind::kInt64: return expr::DataType::kInt64;
+    case TypeKind::kInt64:
+      return expr::DataType::kInt64;
     case TypeKind::kFloat32:
     case TypeKind::kFloat64:
-    case TypeKind::kDecimal: return expr::DataType::kDouble;
+    case TypeKind::kDecimal:
+      return expr::DataType::kDouble;
     case TypeKind::kString:
-    case TypeKind::kBinary: return expr::DataType::kString;
-    case TypeKind::kDate: return expr::DataType::kDate;
+    case TypeKind::kBinary:
+      return expr::DataType::kString;
+    case TypeKind::kDate:
+      return expr::DataType::kDate;
     case TypeKind::kTimestamp:
       return type.utc ? expr::DataType::kTimestamp : expr::DataType::kLocalTimestamp;
-    case TypeKind::kUnsupported: break;
+    case TypeKind::kUnsupported:
+      break;
   }
   return expr::DataType::kNull;
 }
 
 ColumnType ColumnTypeOf(expr::DataType type) {
   switch (type) {
-    case expr::DataType::kBool: return {.kind = TypeKind::kBool};
-    case expr::DataType::kInt64: return {.kind = TypeKind::kInt64};
-    case expr::DataType::kDouble: return {.kind = TypeKind::kFloat64};
-    case expr::DataType::kString: return {.kind = TypeKind::kString};
-    case expr::DataType::kDate: return {.kind = TypeKind::kDate};
-    case expr::DataType::kTimestamp: return {.kind = TypeKind::kTimestamp};
-    case expr::DataType::kLocalTimestamp: return {.kind = TypeKind::kTimestamp, .utc = false};
-    case expr::DataType::kNull: break;
+    case expr::DataType::kBool:
+      return {.kind = TypeKind::kBool};
+    case expr::DataType::kInt64:
+      return {.kind = TypeKind::kInt64};
+    case expr::DataType::kDouble:
+      return {.kind = TypeKind::kFloat64};
+    case expr::DataType::kString:
+      return {.kind = TypeKind::kString};
+    case expr::DataType::kDate:
+      return {.kind = TypeKind::kDate};
+    case expr::DataType::kTimestamp:
+      return {.kind = TypeKind::kTimestamp};
+    case expr::DataType::kLocalTimestamp:
+      return {.kind = TypeKind::kTimestamp, .utc = false};
+    case expr::DataType::kNull:
+      break;
   }
   return {};
 }
@@ -76,8 +90,8 @@ void SlotVector::Decimals(const SlotColumn& column) {
   const double power = PowerOfTen(column.type.scale);
   doubles_.resize(static_cast<std::size_t>(column.rows));
   for (std::size_t i = 0; i < doubles_.size(); ++i) {
-    const std::int32_t code = column.codes == nullptr ? static_cast<std::int32_t>(i)
-                                                      : column.codes[i];
+    const std::int32_t code =
+        column.codes == nullptr ? static_cast<std::int32_t>(i) : column.codes[i];
     const bool null = column.codes != nullptr && code >= column.dictionary_size;
     doubles_[i] = null ? 0 : static_cast<double>(slots[code]) / power;
   }
@@ -98,29 +112,38 @@ expr::Vector SlotVector::Load(const SlotColumn& column) {
   }
   const bool direct = column.codes == nullptr;
   switch (column.type.kind) {
-    case TypeKind::kBool: Widen(column, static_cast<const std::uint8_t*>(column.values)); break;
+    case TypeKind::kBool:
+      Widen(column, static_cast<const std::uint8_t*>(column.values));
+      break;
     case TypeKind::kInt32:
-    case TypeKind::kDate: Widen(column, static_cast<const std::int32_t*>(column.values)); break;
+    case TypeKind::kDate:
+      Widen(column, static_cast<const std::int32_t*>(column.values));
+      break;
     case TypeKind::kInt64:
     case TypeKind::kTimestamp:
       v.ints = static_cast<const std::int64_t*>(column.values);
       if (direct) return v;
       Widen(column, v.ints);
       break;
-    case TypeKind::kFloat32: Widen(column, static_cast<const float*>(column.values)); break;
+    case TypeKind::kFloat32:
+      Widen(column, static_cast<const float*>(column.values));
+      break;
     case TypeKind::kFloat64:
       v.doubles = static_cast<const double*>(column.values);
       if (direct) return v;
       Widen(column, v.doubles);
       break;
-    case TypeKind::kDecimal: Decimals(column); break;
+    case TypeKind::kDecimal:
+      Decimals(column);
+      break;
     case TypeKind::kString:
     case TypeKind::kBinary:
       v.strings = static_cast<const std::string_view*>(column.values);
       if (direct) return v;
       Widen(column, v.strings);
       break;
-    case TypeKind::kUnsupported: break;
+    case TypeKind::kUnsupported:
+      break;
   }
   v.ints = ints_.data();
   v.doubles = doubles_.data();

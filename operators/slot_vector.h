@@ -17,7 +17,8 @@ expr::DataType ExpressionType(const ColumnType& type);
 // The column type of an expression's result.
 ColumnType ColumnTypeOf(expr::DataType type);
 
-// One column of `rows` slots, or of codes into a dictionary of slots: code = dictionary size is null.
+// One column of `rows` slots, or of codes into a dictionary of slots: code = dictionary size is
+// null.
 struct SlotColumn {
   ColumnType type;
   std::int64_t rows = 0;

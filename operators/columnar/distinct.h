@@ -1,6 +1,6 @@
 // Exact distinct counts (compute.md 2.6). Texts are packed into 16 bytes without loss where they
-// allow it (short ones, UUIDs, lower-case hex), longer ones are represented by a 128-bit hash. Small
-// domains get a number and a bit per group (SmallDomain); everything else goes to a set of
+// allow it (short ones, UUIDs, lower-case hex), longer ones are represented by a 128-bit hash.
+// Small domains get a number and a bit per group (SmallDomain); everything else goes to a set of
 // (group, value) pairs. The three are used side by side for one column, so a 65th value or a day
 // outside the window needs no switch: bits and pairs are added up.
 #pragma once
@@ -61,9 +61,9 @@ class DistinctSet {
 
   static std::uint32_t Hash(std::uint32_t group, std::uint32_t tag, std::uint64_t low,
                             std::uint64_t high) {
-    return static_cast<std::uint32_t>(
-        FoldMultiply(low ^ kXxhPrime1 ^ (std::uint64_t{tag} << 32),
-                     high ^ kXxhPrime2 ^ (group * kXxhPrime5)) >> 16);
+    return static_cast<std::uint32_t>(FoldMultiply(low ^ kXxhPrime1 ^ (std::uint64_t{tag} << 32),
+                                                   high ^ kXxhPrime2 ^ (group * kXxhPrime5)) >>
+                                      16);
   }
   void Prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
   // True if the pair is new. `hash` is Hash() of the other arguments.

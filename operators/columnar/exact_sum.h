@@ -1,10 +1,10 @@
 // Sums of doubles without rounding (compute.md 2.7). A double is a 53-bit integer times a power of
 // two; it is added as an integer, so any order, split or merge gives the same bits, and the one
-// rounding at the end (to nearest, ties to even) keeps the error within half a unit in the last place.
-// Most values fit an int128 with lsb 2^-64 that lives in a group's state; a value with lower or
-// higher bits goes to a wide accumulator over all doubles, made for that group when first needed
-// (the small superaccumulator of Neal, arXiv:1505.05571). The way taken changes speed, never results.
-// Thread rule: values; a state and its WideSums belong to one thread at a time.
+// rounding at the end (to nearest, ties to even) keeps the error within half a unit in the last
+// place. Most values fit an int128 with lsb 2^-64 that lives in a group's state; a value with lower
+// or higher bits goes to a wide accumulator over all doubles, made for that group when first needed
+// (the small superaccumulator of Neal, arXiv:1505.05571). The way taken changes speed, never
+// results. Thread rule: values; a state and its WideSums belong to one thread at a time.
 #pragma once
 
 #include <array>
@@ -53,14 +53,15 @@ struct WideStore {
 
 // The sum of one group. All zero is the empty sum.
 struct SumState {
-  std::uint64_t low = 0;   // int128 with lsb 2^-64
+  std::uint64_t low = 0;  // int128 with lsb 2^-64
   std::int64_t high = 0;
-  std::uint64_t count = 0;  // values added
-  std::uint32_t wide = 0;  // index + 1 into WideStore::sums; 0: none
+  std::uint64_t count = 0;    // values added
+  std::uint32_t wide = 0;     // index + 1 into WideStore::sums; 0: none
   std::uint32_t special = 0;  // kNan, kPlusInf, kMinusInf seen
 
   Int128 fixed() const {
-    return static_cast<Int128>((static_cast<UInt128>(static_cast<std::uint64_t>(high)) << 64) | low);
+    return static_cast<Int128>((static_cast<UInt128>(static_cast<std::uint64_t>(high)) << 64) |
+                               low);
   }
   void set_fixed(Int128 v) {
     low = static_cast<std::uint64_t>(v);
@@ -102,7 +103,7 @@ double RoundSum(const SumState& state, const WideStore& store);
 struct MomentState {
   SumState sum;
   std::array<std::uint64_t, 4> squares{};  // int256 with lsb 2^-128, never negative
-  std::uint64_t wide = 0;                   // index + 1 into WideStore::squares
+  std::uint64_t wide = 0;                  // index + 1 into WideStore::squares
 };
 void AddToMoments(MomentState& state, double value, WideStore& store);
 // (sum of squares - sum^2 / n) / (n - ddof), one rounding; NaN if a value was not finite. n > ddof,

@@ -7,7 +7,8 @@
 // A record holds the key, one flag bit per predicate and per present slot, and the slots. A slot
 // that is rarely needed (sparse), or a value that its inline form cannot hold, travels in a side
 // stream of the same partition and names its record by ordinal.
-// Thread rule: a Program is immutable; RecordWriter and PartitionState belong to one thread at a time.
+// Thread rule: a Program is immutable; RecordWriter and PartitionState belong to one thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -36,18 +37,28 @@ int WidthOf(SlotForm form);
 
 struct Slot {
   SlotForm form = SlotForm::kInt64;
-  bool sparse = false;          // never inline
-  std::uint64_t present = 0;    // flag bit; kSmall has none, its byte says so
-  int offset = 0;               // in the record
-  std::int64_t base = 0;        // kInt48
-  PackedKind kind = 0;          // of inline values: kHex64, kPacked
+  bool sparse = false;        // never inline
+  std::uint64_t present = 0;  // flag bit; kSmall has none, its byte says so
+  int offset = 0;             // in the record
+  std::int64_t base = 0;      // kInt48
+  PackedKind kind = 0;        // of inline values: kHex64, kPacked
 };
 
 enum class StateKind : std::uint8_t {
-  kMinMax, kMinText, kMaxText, kSumDouble, kSumInt, kMoments, kDistinct, kSmallDistinct, kDays,
-  kFirst, kLast,
+  kMinMax,
+  kMinText,
+  kMaxText,
+  kSumDouble,
+  kSumInt,
+  kMoments,
+  kDistinct,
+  kSmallDistinct,
+  kDays,
+  kFirst,
+  kLast,
 };
-// Bytes of state: min and max | text | SumState | IntSum | MomentState | count | bits, count | pair.
+// Bytes of state: min and max | text | SumState | IntSum | MomentState | count | bits, count |
+// pair.
 std::size_t StateBytes(StateKind kind);
 
 struct IntSum {
@@ -67,11 +78,11 @@ struct StateOp {
   StateKind kind = StateKind::kSumDouble;
   int slot = 0;
   std::uint64_t need = 0;
-  std::size_t offset = 0;    // in the group's row
-  std::uint64_t has = 0;     // bit set in the row's `has` word once there is a value
-  std::uint32_t number = 0;  // of the op: tells its pairs apart in the DistinctSet
-  bool floating = false;     // values are doubles; the order key of a pair never is
-  bool text = false;         // kFirst, kLast: values are StoredText
+  std::size_t offset = 0;            // in the group's row
+  std::uint64_t has = 0;             // bit set in the row's `has` word once there is a value
+  std::uint32_t number = 0;          // of the op: tells its pairs apart in the DistinctSet
+  bool floating = false;             // values are doubles; the order key of a pair never is
+  bool text = false;                 // kFirst, kLast: values are StoredText
   DayForm days = DayForm::kInstant;  // kDays: what the numbers are
 };
 
@@ -87,9 +98,9 @@ struct Program {
   std::vector<StateOp> ops;
   std::vector<int> counters;  // flag bit each counts; uint64 states from counter_offset on
   std::size_t counter_offset = 0, has_offset = 0, row_bytes = 0;
-  std::vector<std::uint64_t> initial;  // a new group's row
+  std::vector<std::uint64_t> initial;              // a new group's row
   std::shared_ptr<const expr::LocalTimeMap> zone;  // kDays
-  std::int64_t first_day = 0;  // bit 0 of kDays
+  std::int64_t first_day = 0;                      // bit 0 of kDays
 
   // Sets offsets and sizes from slots, ops and counters.
   void Layout();

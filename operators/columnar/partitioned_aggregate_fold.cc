@@ -48,7 +48,9 @@ struct PartitionState::Chunk {
     const auto stride = static_cast<std::size_t>(program.record_bytes);
     const std::uint8_t* p = records + program.flags_offset;
     switch (program.flags_bytes) {
-      case 1: for (std::size_t i = 0; i < n; ++i) flags[i] = p[i * stride]; break;
+      case 1:
+        for (std::size_t i = 0; i < n; ++i) flags[i] = p[i * stride];
+        break;
       case 2:
         for (std::size_t i = 0; i < n; ++i) flags[i] = LoadAs<std::uint16_t>(p + i * stride);
         break;
@@ -196,24 +198,28 @@ void PartitionState::Update(const StateOp& op, Chunk& chunk) {
     case StateKind::kMinMax:
     case StateKind::kSumDouble:
     case StateKind::kSumInt:
-    case StateKind::kMoments: return UpdateNumbers(op, chunk);
+    case StateKind::kMoments:
+      return UpdateNumbers(op, chunk);
     case StateKind::kMinText:
     case StateKind::kMaxText:
       return chunk.Each(op.need, [&](std::size_t i, std::uint8_t* row) {
         auto* best = reinterpret_cast<StoredText*>(row + op.offset);
         const auto text = std::bit_cast<StoredText>(chunk.low[i]);
-        const bool better = *best == nullptr || (op.kind == StateKind::kMinText
-                                                     ? TextOf(text) < TextOf(*best)
-                                                     : TextOf(text) > TextOf(*best));
+        const bool better =
+            *best == nullptr || (op.kind == StateKind::kMinText ? TextOf(text) < TextOf(*best)
+                                                                : TextOf(text) > TextOf(*best));
         if (better) *best = text;
       });
-    case StateKind::kDistinct: return UpdateDistinct(op, chunk);
+    case StateKind::kDistinct:
+      return UpdateDistinct(op, chunk);
     case StateKind::kSmallDistinct:
       // The overflow of a small domain is a column of packed texts.
       return chunk.side ? UpdateDistinct(op, chunk) : UpdateBits(op, chunk);
-    case StateKind::kDays: return UpdateBits(op, chunk);
+    case StateKind::kDays:
+      return UpdateBits(op, chunk);
     case StateKind::kFirst:
-    case StateKind::kLast: return UpdateOrdered(op, chunk);
+    case StateKind::kLast:
+      return UpdateOrdered(op, chunk);
   }
 }
 

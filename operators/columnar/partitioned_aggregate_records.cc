@@ -1,4 +1,6 @@
 // Phase A: rows become records in the partitions of their keys.
+#include "operators/columnar/partitioned_aggregate_records.h"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -8,12 +10,11 @@
 
 #include "core/base/check.h"
 #include "operators/columnar/partitioned_aggregate.h"
-#include "operators/columnar/partitioned_aggregate_records.h"
 
 namespace nightmill {
 namespace {
 
-constexpr std::size_t kSlabBytes = 2u << 20;   // a huge page
+constexpr std::size_t kSlabBytes = 2u << 20;  // a huge page
 constexpr std::size_t kBlockBytes = 64u << 10;
 constexpr std::size_t kSideBlockBytes = 8u << 10;
 constexpr std::int32_t kSliceRows = 512;  // staged records stay in the L1 cache
@@ -66,11 +67,15 @@ int WidthOf(SlotForm form) {
   switch (form) {
     case SlotForm::kInt64:
     case SlotForm::kHex64:
-    case SlotForm::kText: return 8;
-    case SlotForm::kInt48: return 6;
+    case SlotForm::kText:
+      return 8;
+    case SlotForm::kInt48:
+      return 6;
     case SlotForm::kPacked:
-    case SlotForm::kPair: return 16;
-    case SlotForm::kSmall: return 1;
+    case SlotForm::kPair:
+      return 16;
+    case SlotForm::kSmall:
+      return 1;
   }
   return 0;
 }
@@ -81,13 +86,18 @@ std::size_t StateBytes(StateKind kind) {
     case StateKind::kSmallDistinct:
     case StateKind::kDays:
     case StateKind::kFirst:
-    case StateKind::kLast: return 16;
+    case StateKind::kLast:
+      return 16;
     case StateKind::kMinText:
     case StateKind::kMaxText:
-    case StateKind::kDistinct: return 8;
-    case StateKind::kSumDouble: return sizeof(SumState);
-    case StateKind::kSumInt: return sizeof(IntSum);
-    case StateKind::kMoments: return sizeof(MomentState);
+    case StateKind::kDistinct:
+      return 8;
+    case StateKind::kSumDouble:
+      return sizeof(SumState);
+    case StateKind::kSumInt:
+      return sizeof(IntSum);
+    case StateKind::kMoments:
+      return sizeof(MomentState);
   }
   return 0;
 }
@@ -204,12 +214,24 @@ OpStatus RecordWriter::AppendSlice(const RowBlock& block, std::int32_t first, st
   Stage(block, first, rows);
   OpStatus scattered;
   switch (program_.record_bytes / 8) {
-    case 2: scattered = Scatter<2>(block, first, rows); break;
-    case 3: scattered = Scatter<3>(block, first, rows); break;
-    case 4: scattered = Scatter<4>(block, first, rows); break;
-    case 5: scattered = Scatter<5>(block, first, rows); break;
-    case 6: scattered = Scatter<6>(block, first, rows); break;
-    default: scattered = Scatter<0>(block, first, rows); break;
+    case 2:
+      scattered = Scatter<2>(block, first, rows);
+      break;
+    case 3:
+      scattered = Scatter<3>(block, first, rows);
+      break;
+    case 4:
+      scattered = Scatter<4>(block, first, rows);
+      break;
+    case 5:
+      scattered = Scatter<5>(block, first, rows);
+      break;
+    case 6:
+      scattered = Scatter<6>(block, first, rows);
+      break;
+    default:
+      scattered = Scatter<0>(block, first, rows);
+      break;
   }
   NM_RETURN_IF_ERROR(scattered);
   return has_sides_ ? AppendSides(block, first, rows) : OpOk();
@@ -228,10 +250,18 @@ void RecordWriter::Stage(const RowBlock& block, std::int32_t first, std::int32_t
     if (slot.sparse) continue;
     std::uint8_t* const at = to + slot.offset;
     switch (WidthOf(slot.form)) {
-      case 1: StageElements<1>(block.slots[s], first, rows, at, stride); break;
-      case 6: StageInt48(block.slots[s], first, rows, at, stride); break;
-      case 8: StageElements<8>(block.slots[s], first, rows, at, stride); break;
-      default: StageElements<16>(block.slots[s], first, rows, at, stride); break;
+      case 1:
+        StageElements<1>(block.slots[s], first, rows, at, stride);
+        break;
+      case 6:
+        StageInt48(block.slots[s], first, rows, at, stride);
+        break;
+      case 8:
+        StageElements<8>(block.slots[s], first, rows, at, stride);
+        break;
+      default:
+        StageElements<16>(block.slots[s], first, rows, at, stride);
+        break;
     }
   }
   StageFlags(block.flags + first, rows, program_.flags_bytes, to + program_.flags_offset, stride);

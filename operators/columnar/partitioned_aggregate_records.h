@@ -75,7 +75,7 @@ struct RowBlock {
   const std::uint8_t* selected = nullptr;  // nullptr: all
   const std::uint64_t* flags = nullptr;
   SlotSource key;
-  std::span<const SlotSource> slots = {};          // unused for sparse slots
+  std::span<const SlotSource> slots = {};            // unused for sparse slots
   std::span<const std::vector<SideRow>> sides = {};  // per slot, rows ascending
 };
 

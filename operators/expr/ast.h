@@ -1,6 +1,7 @@
 // Syntax tree of the expression language and its parser. Parsing checks grammar, function names and
 // argument counts, so that a DAG file is validated without knowing any table's schema.
-// Grammar, weakest first: or; and; not; = == != <> < <= > >= [not] in, [not] between, is [not] null;
+// Grammar, weakest first: or; and; not; = == != <> < <= > >= [not] in, [not] between, is [not]
+// null;
 // + -; * / %; unary -; literals (1, 2.5, 'it''s', true, false, null, date '2026-01-31',
 // timestamp '2026-01-31T06:00:00Z'), columns (name or "any name"), f(args), cast(x as type),
 // parentheses. Keywords and function names are case-insensitive, column names are not.
@@ -18,20 +19,44 @@
 namespace nightmill::expr {
 
 enum class Op : std::uint8_t {
-  kLiteral, kColumn,
-  kAdd, kSubtract, kMultiply, kDivide, kModulo, kNegate,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual,
-  kAnd, kOr, kNot, kIn, kBetween, kIsNull,
-  kIf, kCoalesce, kCast, kDateDiff, kDivOr, kAbs, kLeast, kGreatest, kLower,
+  kLiteral,
+  kColumn,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kNegate,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kAnd,
+  kOr,
+  kNot,
+  kIn,
+  kBetween,
+  kIsNull,
+  kIf,
+  kCoalesce,
+  kCast,
+  kDateDiff,
+  kDivOr,
+  kAbs,
+  kLeast,
+  kGreatest,
+  kLower,
 };
 // "+", "and", "if", ...: as written by users.
 std::string_view ToString(Op op);
 
 struct Node {
   Op op = Op::kLiteral;
-  int column = 1;                // 1-based position in the text, for messages
-  Value literal = {};            // kLiteral
-  std::string name = {};         // kColumn
+  int column = 1;                     // 1-based position in the text, for messages
+  Value literal = {};                 // kLiteral
+  std::string name = {};              // kColumn
   DataType target = DataType::kNull;  // kCast
   std::vector<Value> items = {};      // kIn; nulls keep their meaning
   std::vector<Node> children = {};

@@ -96,14 +96,17 @@ class Binder {
   Status Type(const Node& node, Bound& bound) {
     switch (node.op) {
       case Op::kLiteral:
-      case Op::kColumn: return Ok();
+      case Op::kColumn:
+        return Ok();
       case Op::kAdd:
       case Op::kSubtract:
       case Op::kMultiply:
       case Op::kDivide:
-      case Op::kModulo: return Arithmetic(node, bound);
+      case Op::kModulo:
+        return Arithmetic(node, bound);
       case Op::kNegate:
-      case Op::kAbs: return Number(node, bound, 0, &bound.type);
+      case Op::kAbs:
+        return Number(node, bound, 0, &bound.type);
       case Op::kEqual:
       case Op::kNotEqual:
       case Op::kLess:
@@ -117,17 +120,23 @@ class Binder {
       case Op::kOr:
       case Op::kNot:
         bound.type = DataType::kBool;
-        for (Bound& child : bound.children) NM_RETURN_IF_ERROR(Coerce(node, child, DataType::kBool));
+        for (Bound& child : bound.children)
+          NM_RETURN_IF_ERROR(Coerce(node, child, DataType::kBool));
         return Ok();
-      case Op::kIn: return In(node, bound);
-      case Op::kIsNull: bound.type = DataType::kBool; return Ok();
+      case Op::kIn:
+        return In(node, bound);
+      case Op::kIsNull:
+        bound.type = DataType::kBool;
+        return Ok();
       case Op::kIf:
         NM_RETURN_IF_ERROR(Coerce(node, bound.children[0], DataType::kBool));
         return Merge(node, bound, 1, &bound.type);
       case Op::kCoalesce:
       case Op::kLeast:
-      case Op::kGreatest: return Merge(node, bound, 0, &bound.type);
-      case Op::kCast: return CastTo(node, bound);
+      case Op::kGreatest:
+        return Merge(node, bound, 0, &bound.type);
+      case Op::kCast:
+        return CastTo(node, bound);
       case Op::kDateDiff:
         for (Bound& child : bound.children) NM_RETURN_IF_ERROR(ToDate(node, child));
         bound.type = DataType::kInt64;
@@ -202,8 +211,8 @@ class Binder {
     return bound.op == Op::kLiteral && bound.literal.type == DataType::kString;
   }
   static Error Mixed(const Node& node, DataType a, DataType b) {
-    Error error = At(node, fmt::format("'{}' mixes {} and {}", ToString(node.op), ToString(a),
-                                       ToString(b)));
+    Error error =
+        At(node, fmt::format("'{}' mixes {} and {}", ToString(node.op), ToString(a), ToString(b)));
     error.hint = "convert one side with cast(... as ...)";
     return error;
   }
@@ -325,8 +334,10 @@ std::vector<int> FieldsOf(const Bound& bound) {
 
 Result<Value> ConvertText(std::string_view text, DataType type) {
   switch (type) {
-    case DataType::kNull: return Value{};
-    case DataType::kString: return Value::String(std::string(text));
+    case DataType::kNull:
+      return Value{};
+    case DataType::kString:
+      return Value::String(std::string(text));
     case DataType::kBool:
       if (text == "true" || text == "false") return Value::Bool(text == "true");
       return Invalid(fmt::format("'{}' is no bool", text));

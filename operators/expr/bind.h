@@ -1,11 +1,11 @@
-// Typing and evaluation of expressions. Bind turns a syntax tree into a typed one over known columns;
-// Evaluate runs it over a batch. Three-valued logic; errors are raised only for rows that are
-// reached: `if`, `coalesce`, `and` and `or` guard their later operands (compute.md 2.8, ANSI).
-// Rules: int64 and double mix as double, `/` is always double, integer overflow and division by zero
-// are errors, `%` has the sign of its left side; comparisons order NaN last and -0.0 = 0.0; a text
-// literal next to a date or timestamp is read as one; zone-less and zoned times do not mix without
-// a cast; least and greatest skip nulls; lower is ASCII.
-// Thread rule: a Bound is immutable; Evaluate may run on many threads.
+// Typing and evaluation of expressions. Bind turns a syntax tree into a typed one over known
+// columns; Evaluate runs it over a batch. Three-valued logic; errors are raised only for rows that
+// are reached: `if`, `coalesce`, `and` and `or` guard their later operands (compute.md 2.8, ANSI).
+// Rules: int64 and double mix as double, `/` is always double, integer overflow and division by
+// zero are errors, `%` has the sign of its left side; comparisons order NaN last and -0.0 = 0.0; a
+// text literal next to a date or timestamp is read as one; zone-less and zoned times do not mix
+// without a cast; least and greatest skip nulls; lower is ASCII. Thread rule: a Bound is immutable;
+// Evaluate may run on many threads.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,9 @@ struct Field {
 };
 
 struct BindContext {
-  std::span<const Field> fields = {};               // a column is its position here
+  std::span<const Field> fields = {};                        // a column is its position here
   std::map<std::string, Value, std::less<>> constants = {};  // as_of, ...; shadowed by fields
-  std::shared_ptr<const LocalTimeMap> zone = {};    // null: UTC
+  std::shared_ptr<const LocalTimeMap> zone = {};             // null: UTC
 };
 
 // The literals of an `in`, looked up by bits or text.
@@ -45,11 +45,11 @@ struct InSet {
 struct Bound {
   Op op = Op::kLiteral;
   DataType type = DataType::kNull;
-  int position = 1;       // in the text
-  Value literal = {};     // kLiteral
-  int field = -1;         // kColumn
-  std::shared_ptr<const InSet> set = {};             // kIn
-  std::shared_ptr<const LocalTimeMap> zone = {};     // kCast between dates and instants
+  int position = 1;                               // in the text
+  Value literal = {};                             // kLiteral
+  int field = -1;                                 // kColumn
+  std::shared_ptr<const InSet> set = {};          // kIn
+  std::shared_ptr<const LocalTimeMap> zone = {};  // kCast between dates and instants
   std::vector<Bound> children = {};
 };
 

@@ -94,12 +94,18 @@ int CompareAt(const Vector& a, const Vector& b, std::int64_t row) {
 
 bool Holds(Op op, int order) {
   switch (op) {
-    case Op::kEqual: return order == 0;
-    case Op::kNotEqual: return order != 0;
-    case Op::kLess: return order < 0;
-    case Op::kLessEqual: return order <= 0;
-    case Op::kGreater: return order > 0;
-    default: return order >= 0;
+    case Op::kEqual:
+      return order == 0;
+    case Op::kNotEqual:
+      return order != 0;
+    case Op::kLess:
+      return order < 0;
+    case Op::kLessEqual:
+      return order <= 0;
+    case Op::kGreater:
+      return order > 0;
+    default:
+      return order >= 0;
   }
 }
 
@@ -112,9 +118,15 @@ Error DivisionByZero(const Bound& node) {
 Status IntegerOp(const Bound& node, std::int64_t a, std::int64_t b, std::int64_t* out) {
   bool overflow = false;
   switch (node.op) {
-    case Op::kAdd: overflow = __builtin_add_overflow(a, b, out); break;
-    case Op::kSubtract: overflow = __builtin_sub_overflow(a, b, out); break;
-    case Op::kMultiply: overflow = __builtin_mul_overflow(a, b, out); break;
+    case Op::kAdd:
+      overflow = __builtin_add_overflow(a, b, out);
+      break;
+    case Op::kSubtract:
+      overflow = __builtin_sub_overflow(a, b, out);
+      break;
+    case Op::kMultiply:
+      overflow = __builtin_mul_overflow(a, b, out);
+      break;
     default:
       if (b == 0) return DivisionByZero(node);
       *out = b == -1 ? 0 : a % b;
@@ -125,10 +137,17 @@ Status IntegerOp(const Bound& node, std::int64_t a, std::int64_t b, std::int64_t
 
 Status DoubleOp(const Bound& node, double a, double b, double* out) {
   switch (node.op) {
-    case Op::kAdd: *out = a + b; return Ok();
-    case Op::kSubtract: *out = a - b; return Ok();
-    case Op::kMultiply: *out = a * b; return Ok();
-    default: break;
+    case Op::kAdd:
+      *out = a + b;
+      return Ok();
+    case Op::kSubtract:
+      *out = a - b;
+      return Ok();
+    case Op::kMultiply:
+      *out = a * b;
+      return Ok();
+    default:
+      break;
   }
   if (b == 0) return DivisionByZero(node);
   *out = node.op == Op::kDivide ? a / b : std::fmod(a, b);
@@ -145,34 +164,51 @@ Result<std::int64_t> DoubleToInt(double v, int position) {
 
 class Evaluator {
  public:
-  explicit Evaluator(const Batch& batch) : batch_(batch), n_(static_cast<std::size_t>(batch.rows)) {}
+  explicit Evaluator(const Batch& batch)
+      : batch_(batch), n_(static_cast<std::size_t>(batch.rows)) {}
 
   Result<Vector> Eval(const Bound& node, const std::uint8_t* active) {
     switch (node.op) {
-      case Op::kLiteral: return ConstantVector(node.literal, batch_.rows);
-      case Op::kColumn: return batch_.columns[static_cast<std::size_t>(node.field)];
+      case Op::kLiteral:
+        return ConstantVector(node.literal, batch_.rows);
+      case Op::kColumn:
+        return batch_.columns[static_cast<std::size_t>(node.field)];
       case Op::kAdd:
       case Op::kSubtract:
       case Op::kMultiply:
       case Op::kDivide:
-      case Op::kModulo: return Arithmetic(node, active);
+      case Op::kModulo:
+        return Arithmetic(node, active);
       case Op::kNegate:
-      case Op::kAbs: return Sign(node, active);
+      case Op::kAbs:
+        return Sign(node, active);
       case Op::kAnd:
-      case Op::kOr: return Logic(node, active);
+      case Op::kOr:
+        return Logic(node, active);
       case Op::kNot:
-      case Op::kIsNull: return NotOrIsNull(node, active);
-      case Op::kBetween: return Between(node, active);
-      case Op::kIn: return In(node, active);
-      case Op::kIf: return If(node, active);
-      case Op::kCoalesce: return Coalesce(node, active);
-      case Op::kCast: return Cast(node, active);
-      case Op::kDateDiff: return DateDiff(node, active);
-      case Op::kDivOr: return DivOr(node, active);
+      case Op::kIsNull:
+        return NotOrIsNull(node, active);
+      case Op::kBetween:
+        return Between(node, active);
+      case Op::kIn:
+        return In(node, active);
+      case Op::kIf:
+        return If(node, active);
+      case Op::kCoalesce:
+        return Coalesce(node, active);
+      case Op::kCast:
+        return Cast(node, active);
+      case Op::kDateDiff:
+        return DateDiff(node, active);
+      case Op::kDivOr:
+        return DivOr(node, active);
       case Op::kLeast:
-      case Op::kGreatest: return Extreme(node, active);
-      case Op::kLower: return Lower(node, active);
-      default: return Compare(node, active);
+      case Op::kGreatest:
+        return Extreme(node, active);
+      case Op::kLower:
+        return Lower(node, active);
+      default:
+        return Compare(node, active);
     }
   }
 
@@ -239,8 +275,8 @@ class Evaluator {
       }
       const std::int64_t v = IntAt(args[0], i);
       if (v == std::numeric_limits<std::int64_t>::min()) {
-        return Invalid(fmt::format("column {}: '{}' overflows int64", node.position,
-                                   ToString(node.op)));
+        return Invalid(
+            fmt::format("column {}: '{}' overflows int64", node.position, ToString(node.op)));
       }
       out.Set(i, node.op == Op::kAbs && v >= 0 ? v : -v);
       return Ok();
@@ -325,7 +361,8 @@ class Evaluator {
         text.assign(arg.strings[arg.At(static_cast<std::int64_t>(i))]);
         found = node.set->texts.contains(text);
       } else if (arg.type == DataType::kDouble) {
-        found = node.set->bits.contains(std::bit_cast<std::uint64_t>(CanonicalDouble(DoubleAt(arg, i))));
+        found = node.set->bits.contains(
+            std::bit_cast<std::uint64_t>(CanonicalDouble(DoubleAt(arg, i))));
       } else {
         found = node.set->bits.contains(static_cast<std::uint64_t>(IntAt(arg, i)));
       }
@@ -428,9 +465,8 @@ class Evaluator {
     NM_ASSIGN_OR_RETURN(std::vector<Vector> args, Children(node, active));
     if (args[0].type == node.type) return std::move(args[0]);
     Output out(node.type, batch_.rows);
-    const Status done = EachValid(args, active, [&](std::size_t i) {
-      return CastOne(node, args[0], i, out);
-    });
+    const Status done =
+        EachValid(args, active, [&](std::size_t i) { return CastOne(node, args[0], i, out); });
     NM_RETURN_IF_ERROR(done);
     return out.Finish();
   }
@@ -475,7 +511,8 @@ class Evaluator {
     return Ok();
   }
 
-  static std::int64_t CastTime(DataType from, DataType to, std::int64_t v, const LocalTimeMap* zone) {
+  static std::int64_t CastTime(DataType from, DataType to, std::int64_t v,
+                               const LocalTimeMap* zone) {
     static const LocalTimeMap kUtc;
     const LocalTimeMap& map = zone == nullptr ? kUtc : *zone;
     if (to == DataType::kDate) {

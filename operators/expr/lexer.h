@@ -10,11 +10,19 @@
 
 namespace nightmill::expr {
 
-enum class TokenKind : std::uint8_t { kInteger, kNumber, kString, kName, kQuotedName, kSymbol, kEnd };
+enum class TokenKind : std::uint8_t {
+  kInteger,
+  kNumber,
+  kString,
+  kName,
+  kQuotedName,
+  kSymbol,
+  kEnd
+};
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
-  std::string text = {};  // string and quoted name: without quotes, doubled quotes undone
+  std::string text = {};   // string and quoted name: without quotes, doubled quotes undone
   std::string lower = {};  // names only: lower case, for keywords
   int column = 1;
 };

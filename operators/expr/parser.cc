@@ -16,16 +16,35 @@ struct OpName {
   std::string_view word;
 };
 constexpr std::array<OpName, 29> kOpNames{{
-    {Op::kLiteral, "literal"},      {Op::kColumn, "column"},   {Op::kAdd, "+"},
-    {Op::kSubtract, "-"},           {Op::kMultiply, "*"},      {Op::kDivide, "/"},
-    {Op::kModulo, "%"},             {Op::kNegate, "-"},        {Op::kEqual, "="},
-    {Op::kNotEqual, "!="},          {Op::kLess, "<"},          {Op::kLessEqual, "<="},
-    {Op::kGreater, ">"},            {Op::kGreaterEqual, ">="}, {Op::kAnd, "and"},
-    {Op::kOr, "or"},                {Op::kNot, "not"},         {Op::kIn, "in"},
-    {Op::kIsNull, "is null"},       {Op::kIf, "if"},           {Op::kCoalesce, "coalesce"},
-    {Op::kCast, "cast"},            {Op::kDateDiff, "date_diff"}, {Op::kDivOr, "div"},
-    {Op::kAbs, "abs"},              {Op::kLeast, "least"},     {Op::kGreatest, "greatest"},
-    {Op::kLower, "lower"},          {Op::kBetween, "between"},
+    {Op::kLiteral, "literal"},
+    {Op::kColumn, "column"},
+    {Op::kAdd, "+"},
+    {Op::kSubtract, "-"},
+    {Op::kMultiply, "*"},
+    {Op::kDivide, "/"},
+    {Op::kModulo, "%"},
+    {Op::kNegate, "-"},
+    {Op::kEqual, "="},
+    {Op::kNotEqual, "!="},
+    {Op::kLess, "<"},
+    {Op::kLessEqual, "<="},
+    {Op::kGreater, ">"},
+    {Op::kGreaterEqual, ">="},
+    {Op::kAnd, "and"},
+    {Op::kOr, "or"},
+    {Op::kNot, "not"},
+    {Op::kIn, "in"},
+    {Op::kIsNull, "is null"},
+    {Op::kIf, "if"},
+    {Op::kCoalesce, "coalesce"},
+    {Op::kCast, "cast"},
+    {Op::kDateDiff, "date_diff"},
+    {Op::kDivOr, "div"},
+    {Op::kAbs, "abs"},
+    {Op::kLeast, "least"},
+    {Op::kGreatest, "greatest"},
+    {Op::kLower, "lower"},
+    {Op::kBetween, "between"},
 }};
 
 struct Function {
@@ -47,8 +66,8 @@ constexpr std::array<Function, 9> kFunctions{{
     {"lower", Op::kLower, 1, 1},
 }};
 
-constexpr std::array<std::string_view, 11> kReserved{"and",  "or",   "not",   "in",   "between", "is",
-                                                     "null", "true", "false", "cast", "as"};
+constexpr std::array<std::string_view, 11> kReserved{
+    "and", "or", "not", "in", "between", "is", "null", "true", "false", "cast", "as"};
 
 Node Make(Op op, int column, std::vector<Node> children) {
   Node node;
@@ -130,9 +149,15 @@ class Parser {
   Result<Node> Comparison() {
     NM_ASSIGN_OR_RETURN(Node left, Sum());
     const int column = Here().column;
-    static constexpr std::array<std::pair<std::string_view, Op>, 8> kComparisons{{
-        {"=", Op::kEqual}, {"==", Op::kEqual}, {"!=", Op::kNotEqual}, {"<>", Op::kNotEqual},
-        {"<", Op::kLess}, {"<=", Op::kLessEqual}, {">", Op::kGreater}, {">=", Op::kGreaterEqual}}};
+    static constexpr std::array<std::pair<std::string_view, Op>, 8> kComparisons{
+        {{"=", Op::kEqual},
+         {"==", Op::kEqual},
+         {"!=", Op::kNotEqual},
+         {"<>", Op::kNotEqual},
+         {"<", Op::kLess},
+         {"<=", Op::kLessEqual},
+         {">", Op::kGreater},
+         {">=", Op::kGreaterEqual}}};
     for (const auto& [symbol, op] : kComparisons) {
       if (!TakeSymbol(symbol)) continue;
       NM_ASSIGN_OR_RETURN(Node right, Sum());
@@ -149,8 +174,8 @@ class Parser {
       NM_ASSIGN_OR_RETURN(Node low, Sum());
       if (!TakeWord("and")) return Unexpected("and");
       NM_ASSIGN_OR_RETURN(Node high, Sum());
-      return Negated(negated, Make(Op::kBetween, column,
-                                   {std::move(left), std::move(low), std::move(high)}));
+      return Negated(
+          negated, Make(Op::kBetween, column, {std::move(left), std::move(low), std::move(high)}));
     }
     if (negated) return Unexpected("in or between");
     return left;
@@ -222,7 +247,8 @@ class Parser {
     node.column = Here().column;
     switch (Here().kind) {
       case TokenKind::kInteger:
-      case TokenKind::kNumber: return Number();
+      case TokenKind::kNumber:
+        return Number();
       case TokenKind::kString:
         node.literal = Value::String(Here().text);
         ++at_;
@@ -232,8 +258,10 @@ class Parser {
         node.name = Here().text;
         ++at_;
         return node;
-      case TokenKind::kName: return Name();
-      default: break;
+      case TokenKind::kName:
+        return Name();
+      default:
+        break;
     }
     if (!TakeSymbol("(")) return Unexpected("a value");
     NM_ASSIGN_OR_RETURN(Node inner, Or());
@@ -294,7 +322,8 @@ class Parser {
     ++at_;
     if (date) {
       const auto days = ParseDate(text);
-      if (!days.ok()) return Invalid(fmt::format("column {}: {}", node.column, days.error().message));
+      if (!days.ok())
+        return Invalid(fmt::format("column {}: {}", node.column, days.error().message));
       node.literal = Value::Date(*days);
     } else {
       const auto instant = ParseInstant(text);
@@ -325,7 +354,8 @@ class Parser {
       if (f.name == name.lower) found = &f;
     }
     if (found == nullptr) {
-      Error error = Invalid(fmt::format("column {}: unknown function '{}'", name.column, name.text));
+      Error error =
+          Invalid(fmt::format("column {}: unknown function '{}'", name.column, name.text));
       error.hint = "functions: if coalesce cast date date_diff div abs least greatest lower";
       return error;
     }

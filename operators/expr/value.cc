@@ -60,13 +60,20 @@ std::optional<DataType> ParseDataType(std::string_view word) {
 
 std::string ToText(const Value& value) {
   switch (value.type) {
-    case DataType::kNull: return "null";
-    case DataType::kBool: return value.i != 0 ? "true" : "false";
-    case DataType::kInt64: return fmt::format("{}", value.i);
-    case DataType::kDouble: return fmt::format("{}", value.d);
-    case DataType::kString: return fmt::format("'{}'", value.s);
-    case DataType::kDate: return FormatDays(static_cast<std::int32_t>(value.i));
-    case DataType::kTimestamp: return FormatInstant(InstantFromMicros(value.i));
+    case DataType::kNull:
+      return "null";
+    case DataType::kBool:
+      return value.i != 0 ? "true" : "false";
+    case DataType::kInt64:
+      return fmt::format("{}", value.i);
+    case DataType::kDouble:
+      return fmt::format("{}", value.d);
+    case DataType::kString:
+      return fmt::format("'{}'", value.s);
+    case DataType::kDate:
+      return FormatDays(static_cast<std::int32_t>(value.i));
+    case DataType::kTimestamp:
+      return FormatInstant(InstantFromMicros(value.i));
     case DataType::kLocalTimestamp: {
       std::string text = FormatInstant(InstantFromMicros(value.i));
       if (!text.empty() && text.back() == 'Z') text.pop_back();

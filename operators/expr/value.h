@@ -17,7 +17,14 @@
 namespace nightmill::expr {
 
 enum class DataType : std::uint8_t {
-  kNull, kBool, kInt64, kDouble, kString, kDate, kTimestamp, kLocalTimestamp,
+  kNull,
+  kBool,
+  kInt64,
+  kDouble,
+  kString,
+  kDate,
+  kTimestamp,
+  kLocalTimestamp,
 };
 // "null", "bool", "int64", "double", "string", "date", "timestamp", "local_timestamp".
 std::string_view ToString(DataType type);
@@ -46,7 +53,8 @@ struct Value {
 // As a user would write it in a message: 3, 2.5, 'text', 2026-03-16, null.
 std::string ToText(const Value& value);
 
-// `size` values of one type; a constant has one stored value for all rows. Unused pointers are null.
+// `size` values of one type; a constant has one stored value for all rows. Unused pointers are
+// null.
 struct Vector {
   DataType type = DataType::kNull;
   std::int64_t size = 0;

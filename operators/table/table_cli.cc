@@ -142,6 +142,25 @@ OpResult<TableHead> ReadTableHead(const FileSystem& fs, const TableQuery& query,
   return head;
 }
 
+OpStatus KeepColumns(const std::vector<std::string>& names, TableHead& head) {
+  std::vector<std::size_t> places;
+  for (const std::string& name : names) {
+    const auto it = std::find(head.columns.begin(), head.columns.end(), name);
+    if (it == head.columns.end()) {
+      return BadSpec(fmt::format("the table has no column \"{}\"", name), "missing_column",
+                     fmt::format("it has {}", fmt::join(head.columns, ", ")));
+    }
+    places.push_back(static_cast<std::size_t>(it - head.columns.begin()));
+  }
+  for (auto& row : head.rows) {
+    std::vector<std::string> kept;
+    for (const std::size_t place : places) kept.push_back(row[place]);
+    row = std::move(kept);
+  }
+  head.columns = names;
+  return OpOk();
+}
+
 std::string HeadToText(const TableHead& head) {
   std::vector<std::vector<std::string>> lines{head.columns};
   for (const auto& row : head.rows) {

@@ -30,6 +30,9 @@ struct TableHead {
 };
 OpResult<TableHead> ReadTableHead(const FileSystem& fs, const TableQuery& query, std::int64_t rows);
 
+// Leaves these columns, in this order; an unknown name is an error.
+OpStatus KeepColumns(const std::vector<std::string>& names, TableHead& head);
+
 // An aligned text table, or a JSON array of objects.
 std::string HeadToText(const TableHead& head);
 std::string HeadToJson(const TableHead& head);

@@ -1,7 +1,6 @@
 // The expression language: each case is a text over one small table and what comes out, row by row.
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
@@ -29,10 +28,10 @@ struct Table {
   std::array<std::int64_t, 4> ts{15'000 * kDayMicros + 1, 15'001 * kDayMicros - 1, -1, 99};
   std::array<std::int64_t, 4> n{1, 2, 3, 4};
   std::array<std::uint8_t, 4> valid{1, 1, 1, 0};
-  std::vector<Field> fields{{"a", DataType::kInt64},      {"b", DataType::kInt64},
-                            {"x", DataType::kDouble},     {"s", DataType::kString},
-                            {"flag", DataType::kBool},    {"day", DataType::kDate},
-                            {"ts", DataType::kTimestamp}, {"n", DataType::kInt64},
+  std::vector<Field> fields{{"a", DataType::kInt64},        {"b", DataType::kInt64},
+                            {"x", DataType::kDouble},       {"s", DataType::kString},
+                            {"flag", DataType::kBool},      {"day", DataType::kDate},
+                            {"ts", DataType::kTimestamp},   {"n", DataType::kInt64},
                             {"odd name", DataType::kInt64}, {"wall", DataType::kLocalTimestamp}};
   std::vector<Vector> columns;
   BindContext context;
@@ -187,7 +186,8 @@ TEST(Expression, CastsAndTimes) {
       {"cast(' 12' as int64)", "error: column 1: ' 12' is no int64"},
       {"cast(s as double)", "error: column 1: 'page_view' is no double"},
       {"cast(flag as int)", "1 0 1 null"},
-      {"cast(day as timestamp)", "2011-01-26T00:00:00Z 2011-01-27T00:00:00Z 1970-01-01T00:00:00Z null"},
+      {"cast(day as timestamp)",
+       "2011-01-26T00:00:00Z 2011-01-27T00:00:00Z 1970-01-01T00:00:00Z null"},
       {"lower('AbÄ')", "'abÄ' 'abÄ' 'abÄ' 'abÄ'"},
   };
   Check(table, cases);
@@ -271,7 +271,8 @@ TEST(LocalTimeMap, AgreesWithTheZoneAroundEveryTransition) {
     // One span far outside of what was looked up, then every half hour and its neighbours.
     for (std::int64_t us = 17'900 * kDayMicros; us < 18'900 * kDayMicros; us += kDayMicros / 48) {
       for (const std::int64_t at : {us - 1, us, us + 1}) {
-        const auto want = std::chrono::microseconds((*zone)->OffsetAt(InstantFromMicros(at))).count();
+        const auto want =
+            std::chrono::microseconds((*zone)->OffsetAt(InstantFromMicros(at))).count();
         ASSERT_EQ(map.OffsetAt(at), want) << name << " " << at;
       }
     }
