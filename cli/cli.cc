@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,10 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <sstream>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace nightmill {
 namespace {
@@ -89,8 +88,8 @@ Result<std::string> ReadFile(const std::string& path) {
 
 Status WriteFile(const std::string& path, std::string_view content, int mode) {
   const std::string temporary = path + ".new";
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                      static_cast<mode_t>(mode));
+  const int fd =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(mode));
   bool written = fd >= 0;
   if (written) {
     written = write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size());

@@ -1,17 +1,16 @@
-// What all verbs share: global options, where the server is, how to print, how to fail. Thread rule:
-// main thread.
+// What all verbs share: global options, where the server is, how to print, how to fail. Thread
+// rule: main thread.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "cli/command_line.h"
 #include "core/base/result.h"
@@ -25,10 +24,10 @@ struct Cli {
   std::string output = "table";  // or "json"
   std::string url;               // "" = from server.json of the state directory
   std::string token_file;
-  std::string state_dir;         // absolute
+  std::string state_dir;  // absolute
   bool quiet = false;
   std::map<std::string, std::string> env;
-  std::string self;              // absolute path of this executable
+  std::string self;  // absolute path of this executable
   OperatorCatalog catalog;
 
   bool json() const { return output == "json"; }

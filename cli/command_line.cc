@@ -1,10 +1,9 @@
 #include "cli/command_line.h"
 
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 #include <set>
-
-#include <CLI/CLI.hpp>
 
 namespace nightmill {
 namespace {

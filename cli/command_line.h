@@ -1,6 +1,6 @@
-// The command line as a tree of verbs, over CLI11 (which only command_line.cc includes: it is slow to
-// compile). A verb binds its arguments to variables that outlive Run and names what to do. One rule
-// for all verbs: required = positional, optional = flag. Thread rule: main thread.
+// The command line as a tree of verbs, over CLI11 (which only command_line.cc includes: it is slow
+// to compile). A verb binds its arguments to variables that outlive Run and names what to do. One
+// rule for all verbs: required = positional, optional = flag. Thread rule: main thread.
 #pragma once
 
 #include <functional>

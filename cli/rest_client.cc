@@ -1,8 +1,8 @@
 #include "cli/rest_client.h"
 
+#include <fmt/format.h>
 #include <httplib.h>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace nightmill {

@@ -1,9 +1,9 @@
 #include "cli/server_config.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <functional>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/dagfile/dag_json.h"
@@ -52,8 +52,10 @@ bool ReadPools(const json& value, ServerConfig& config) {
 }
 
 constexpr Field kFields[] = {
-    {"state_dir", "a path", [](const json& v, ServerConfig& c) { return ReadText(v, c.state_dir); }},
-    {"data_root", "a path", [](const json& v, ServerConfig& c) { return ReadText(v, c.data_root); }},
+    {"state_dir", "a path",
+     [](const json& v, ServerConfig& c) { return ReadText(v, c.state_dir); }},
+    {"data_root", "a path",
+     [](const json& v, ServerConfig& c) { return ReadText(v, c.data_root); }},
     {"listen", "\"127.0.0.1:7420\"",
      [](const json& v, ServerConfig& c) {
        return v.is_string() && ParseListen(v.get<std::string>(), c).ok();
@@ -99,7 +101,8 @@ Status ReadMember(const std::string& file, const std::string& name, const json& 
     return Invalid(fmt::format("{}: {} must be {}", file, name, field.type));
   }
   std::string known;
-  for (const Field& field : kFields) known += fmt::format("{}{}", known.empty() ? "" : ", ", field.name);
+  for (const Field& field : kFields)
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", field.name);
   return Invalid(fmt::format("{}: unknown member \"{}\"", file, name), "known are: " + known);
 }
 

@@ -1,5 +1,5 @@
-// nightmill-worker: composition root of the worker. The daemon starts it; with --operator-host it is
-// one of its own operator hosts; `op` and `table` run one operator without a daemon.
+// nightmill-worker: composition root of the worker. The daemon starts it; with --operator-host it
+// is one of its own operator hosts; `op` and `table` run one operator without a daemon.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -39,8 +39,8 @@ int RunTool(const std::string& verb, const std::vector<std::string>& args) {
   return verb == "op" ? RunOpCommand(args, std::cout, std::cerr)
                       : RunTableCommand(args, std::cout, std::cerr);
 #else
-  std::cerr << "nightmill-worker " << verb << ": built without native operators ("
-            << args.size() << " arguments ignored)\n";
+  std::cerr << "nightmill-worker " << verb << ": built without native operators (" << args.size()
+            << " arguments ignored)\n";
   return static_cast<int>(ExitCode::kUsage);
 #endif
 }

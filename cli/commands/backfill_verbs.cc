@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
@@ -67,8 +67,8 @@ int Create(Cli& cli, const CreateOptions& options) {
   if (!server.ok()) return Fail(server.error());
   const Result<json> body = BodyOf(options);
   if (!body.ok()) return Fail(body.error());
-  const Result<json> answer = server->Post(
-      options.dry_run ? "/api/v2/backfills/dry_run" : "/api/v2/backfills", *body);
+  const Result<json> answer =
+      server->Post(options.dry_run ? "/api/v2/backfills/dry_run" : "/api/v2/backfills", *body);
   if (!answer.ok()) return Fail(answer.error());
   if (options.dry_run) {
     if (cli.json()) {

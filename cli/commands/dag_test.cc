@@ -1,10 +1,10 @@
 // `dag test`: the control flow of one run through the real engine on a virtual clock. No task runs;
 // each attempt ends after its (virtual) duration with the outcome that was asked for.
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "cli/commands/commands.h"
@@ -123,8 +123,8 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
   return script;
 }
 
-// A copy of the DAG whose schedule creates no run of its own and whose tasks with a scripted bad end
-// can be made to end so although the engine would decide them itself.
+// A copy of the DAG whose schedule creates no run of its own and whose tasks with a scripted bad
+// end can be made to end so although the engine would decide them itself.
 Result<std::shared_ptr<const Dag>> Prepare(const Dag& dag, const Script& script) {
   auto copy = std::make_shared<Dag>(dag);
   copy->paused_upon_creation = false;

@@ -1,9 +1,8 @@
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -49,8 +48,8 @@ int Init(Cli& cli, const std::string& folder) {
     const Status written = WriteNew(fmt::format("{}/{}", folder, name), content);
     if (!written.ok()) return Fail(written.error());
   }
-  Say(fmt::format("next     nightmill dag apply {}/hello.json && nightmill run trigger hello --wait",
-                  folder));
+  Say(fmt::format(
+      "next     nightmill dag apply {}/hello.json && nightmill run trigger hello --wait", folder));
   return 0;
 }
 
@@ -113,7 +112,8 @@ int Validate(Cli& cli, const FileOptions& options) {
     std::cout << DiagnosticsToJson(all) << '\n';
   } else {
     for (const Diagnostic& diagnostic : all) std::cout << FormatDiagnostic(diagnostic) << '\n';
-    if (bad > 0) std::cout << std::flush, Say(fmt::format("{} of {} files have errors", bad, files->size()));
+    if (bad > 0)
+      std::cout << std::flush, Say(fmt::format("{} of {} files have errors", bad, files->size()));
   }
   return bad == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
 }
@@ -129,9 +129,9 @@ int ApplyOne(Cli& cli, RestClient& server, const std::string& path, json& applie
   const std::string query =
       fmt::format("?file={}&fileloc={}", Segment(path), Segment(loaded->dag->fileloc));
   int status = 0;
-  const Result<json> answer =
-      server.Send("PUT", fmt::format("/api/v2/dags/{}/source{}", Segment(loaded->dag->dag_id), query),
-                  loaded->dag->source, status);
+  const Result<json> answer = server.Send(
+      "PUT", fmt::format("/api/v2/dags/{}/source{}", Segment(loaded->dag->dag_id), query),
+      loaded->dag->source, status);
   if (!answer.ok()) return Fail(answer.error());
   if (status != 200) {
     const ErrorCode code =
@@ -208,8 +208,10 @@ int Next(Cli& cli, const FileOptions& options) {
     after = slot->tick;
     const std::string start = FormatInstant(slot->interval.start);
     const std::string end = FormatInstant(slot->interval.end);
-    rows.push_back({{"run_after", FormatInstant(slot->run_after)}, {"logical_date", start},
-                    {"data_interval_start", start}, {"data_interval_end", end},
+    rows.push_back({{"run_after", FormatInstant(slot->run_after)},
+                    {"logical_date", start},
+                    {"data_interval_start", start},
+                    {"data_interval_end", end},
                     {"note", timetable->Note(*slot)}});
     table.Add({ShortTime(FormatInstant(slot->run_after)),
                fmt::format("{} .. {}", ShortTime(start), ShortTime(end)),

@@ -72,10 +72,11 @@ class Demo {
     if (options_.once) {
       const Result<json> stopped = server_->Post("/api/v2/shutdown", {{"cancel", true}});
       if (stopped.ok()) WaitUntilGone();
-    } else {
-      Print("running", fmt::format("{}   state {}   stop it with make demo-stop", server_->url(),
-                                   cli_.state_dir));
+      Print("next", "make demo    the same again in seconds; leaves the server running");
+      return code;
     }
+    Print("running", fmt::format("{}   state {}   stop it with make demo-stop", server_->url(),
+                                 cli_.state_dir));
     Print("next", fmt::format("export PATH=\"{}:$PATH\" NIGHTMILL_STATE_DIR=\"{}\"; nightmill init "
                               "my_dags && nightmill dag apply my_dags/hello.json && nightmill run "
                               "trigger hello --wait",
@@ -189,27 +190,27 @@ class Demo {
 
   json SourceConf() const { return {{"source", sample_}}; }
 
-  // Folds the instances of a run into "load[7/7]  gate  ..." in the order of the DAG file.
-  static std::string Summary(const json& tasks, const json& order) {
+  // Folds the instances of a run into "load[7/7]  gate  ..."; the instances of a task are neighbours.
+  static std::string Summary(const json& tasks) {
     std::string text;
-    for (const json& task : order.at("tasks")) {
-      const std::string id = Text(task, "task_id");
-      int total = 0;
+    for (std::size_t i = 0; i < tasks.size();) {
+      const std::string id = Text(tasks[i], "task_id");
+      const std::string state = Text(tasks[i], "state");
+      std::size_t end = i;
       int good = 0;
-      std::string state;
-      for (const json& instance : tasks) {
-        if (Text(instance, "task_id") != id) continue;
-        total += 1;
-        state = Text(instance, "state");
-        good += state == "success" ? 1 : 0;
+      for (; end < tasks.size() && Text(tasks[end], "task_id") == id; ++end) {
+        good += Text(tasks[end], "state") == "success" ? 1 : 0;
       }
-      if (total > 1) {
-        text += fmt::format("  {}[{}/{}]", id, good, total);
-      } else {
-        text += state == "success" ? "  " + id : fmt::format("  {} {}", id, state);
+      if (!text.empty()) text += "  ";
+      text += id;
+      if (end - i > 1) {
+        text += fmt::format("[{}/{}]", good, end - i);
+      } else if (good == 0) {
+        text += " " + state;
       }
+      i = end;
     }
-    return text.empty() ? text : text.substr(2);
+    return text;
   }
 
   Result<int> MainJob() {
@@ -223,10 +224,8 @@ class Demo {
     FollowOptions follow;
     follow.quiet = true;
     const int code = FollowRun(*server_, "user_features", run_id, follow);
-    NM_ASSIGN_OR_RETURN(const json tasks, AllTasks(*server_, "user_features", run_id));
-    NM_ASSIGN_OR_RETURN(const json order, server_->Get("/api/v2/dags/user_features/tasks"));
-    Print(code == 0 ? "  ok" : "  FAILED", fmt::format("{}   {}", Summary(tasks, order),
-                                                        Took(since)));
+    NM_ASSIGN_OR_RETURN(const json tasks, TasksInOrder(*server_, "user_features", run_id));
+    Print(code == 0 ? "  ok" : "  FAILED", fmt::format("{}   {}", Summary(tasks), Took(since)));
     PrintTimes(tasks);
     if (code != 0) {
       PrintFailures(tasks);
@@ -257,41 +256,48 @@ class Demo {
     }
   }
 
-  Status PrintResults(const std::string& run_id, const json& tasks, const std::string& date) {
-    for (const json& task : tasks) {
-      const std::string id = Text(task, "task_id");
-      if (id != "features" && id != "compact" && id != "publish") continue;
-      const json report = task.value("output", json());
-      if (!report.is_object()) continue;
+  // What each task that writes a table says in its report.
+  static void PrintReport(const json& task) {
+    const std::string id = Text(task, "task_id");
+    const json report = task.value("output", json());
+    if (!report.is_object() || !report.contains("version")) return;
+    std::string text;
+    if (id == "compact") {
+      text = fmt::format("lake/events: {} files became {}", Text(report, "files_before"),
+                         Text(report, "files_after"));
+    } else if (id == "features" || id == "publish") {
       std::int64_t rows = 0;
       for (const json& partition : report.value("partitions", json::array())) {
         rows += partition.value("rows", std::int64_t{0});
       }
-      std::string text = fmt::format("{} rows, version {}", rows, Text(report, "version"));
-      for (const char* member : {"files_before", "files_after"}) {
-        if (report.contains(member)) {
-          text += fmt::format(", {} {}", member, report.at(member).dump());
-        }
-      }
-      Print(fmt::format("  {}", id), fmt::format("{} ({})", text, Text(report, "outcome")));
+      text = fmt::format("{} users", rows);
+    } else {
+      return;
     }
+    Print("  " + id, fmt::format("{}, version {}, {}", text, Text(report, "version"),
+                                 Text(report, "outcome")));
+  }
+
+  Status PrintResults(const std::string& run_id, const json& tasks, const std::string& date) {
+    for (const json& task : tasks) PrintReport(task);
     const std::string path = fmt::format(
         "/api/v2/dags/user_features/dagRuns/{}/taskInstances/report", Segment(run_id));
     const std::string log = LogText(*server_, path, "latest", "map_index=-1");
-    if (!log.empty()) std::cout << log << std::flush;
+    if (!log.empty()) Print("  report", log.substr(0, log.find('\n')));
     PrintHead(date);
     return Ok();
   }
 
   // The head of the published table, by the verb that a user would type.
   void PrintHead(const std::string& date) {
-    Print("head", fmt::format("nightmill table head {}/data/public/user_features --partition "
-                              "as_of={} -n 5",
-                              cli_.state_dir, date));
-    const pid_t pid = Spawn({cli_.self, "table", "head", cli_.state_dir +
-                             "/data/public/user_features", "--partition", "as_of=" + date, "-n",
-                             "5"},
-                            "", false);
+    const std::vector<std::string> words = {
+        "table", "head", cli_.state_dir + "/data/public/user_features", "--partition",
+        "as_of=" + date, "--columns",
+        "user_id,events_7d,sessions_7d,active_days_7d,finish_rate,days_since_last_event", "-n", "5"};
+    Print("head", fmt::format("nightmill {}", fmt::join(words, " ")));
+    std::vector<std::string> args = words;
+    args.insert(args.begin(), cli_.self);
+    const pid_t pid = Spawn(std::move(args), "", false);
     if (pid > 0) waitpid(pid, nullptr, 0);
   }
 
@@ -320,8 +326,11 @@ class Demo {
   }
 
   Status FlakyExport() {
-    // The marker lies in the state directory, so that each new demo shows one red and one green run.
-    const json conf = {{"conf", {{"marker", cli_.state_dir + "/flaky_export.seen"}}}};
+    // Without its marker the first run is red, the second one green; the same in every demo.
+    const std::string marker = cli_.state_dir + "/flaky_export.seen";
+    std::error_code absent;
+    std::filesystem::remove(marker, absent);
+    const json conf = {{"conf", {{"marker", marker}}}};
     for (int i = 0; i < 2; ++i) {
       const std::int64_t since = SteadyMs();
       NM_ASSIGN_OR_RETURN(const json run,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -151,6 +152,22 @@ Result<json> AllTasks(RestClient& server, const std::string& dag_id, const std::
       return all;
     }
   }
+}
+
+Result<json> TasksInOrder(RestClient& server, const std::string& dag_id,
+                          const std::string& run_id) {
+  NM_ASSIGN_OR_RETURN(json tasks, AllTasks(server, dag_id, run_id));
+  const Result<json> dag = server.Get(fmt::format("/api/v2/dags/{}/tasks", Segment(dag_id)));
+  if (!dag.ok()) return tasks;  // of a DAG that is gone: by name
+  std::map<std::string, std::size_t> places;
+  for (const json& task : dag->at("tasks")) places.emplace(Text(task, "task_id"), places.size());
+  const auto place = [&places](const json& task) {
+    const auto it = places.find(Text(task, "task_id"));
+    return it == places.end() ? places.size() : it->second;
+  };
+  std::stable_sort(tasks.begin(), tasks.end(),
+                   [&place](const json& a, const json& b) { return place(a) < place(b); });
+  return tasks;
 }
 
 int FollowRun(RestClient& server, const std::string& dag_id, const std::string& run_id,

@@ -32,6 +32,9 @@ std::string LogText(RestClient& server, const std::string& task_path, const std:
 // All task instances of a run, page by page.
 Result<nlohmann::json> AllTasks(RestClient& server, const std::string& dag_id,
                                 const std::string& run_id);
+// The same, in the order of the DAG file as it is now.
+Result<nlohmann::json> TasksInOrder(RestClient& server, const std::string& dag_id,
+                                    const std::string& run_id);
 // Waits a moment that grows from 10 ms to 250 ms, between two looks at the server.
 class Pause {
  public:

@@ -167,7 +167,7 @@ int Logs(Cli& cli, const OneRun& one) {
   if (!server.ok()) return Fail(server.error());
   const Result<std::string> run_id = NameOf(*server, one);
   if (!run_id.ok()) return Fail(run_id.error());
-  const Result<json> tasks = AllTasks(*server, one.dag_id, *run_id);
+  const Result<json> tasks = TasksInOrder(*server, one.dag_id, *run_id);
   if (!tasks.ok()) return Fail(tasks.error());
   bool found = false;
   for (const json& task : *tasks) {

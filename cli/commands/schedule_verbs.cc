@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "core/dagfile/dag_json.h"
@@ -37,10 +37,9 @@ int Next(Cli& cli, const NextOptions& options) {
     return Fail(Invalid("a cron expression is missing",
                         "nightmill schedule next '0 6 * * *' --tz Europe/Madrid"));
   }
-  const std::string start =
-      options.start.empty() ? FormatInstant(WallNow()) : options.start;
-  const json line = {{"expr", options.expr}, {"tz", options.tz}, {"start", start},
-                     {"n", options.n}};
+  const std::string start = options.start.empty() ? FormatInstant(WallNow()) : options.start;
+  const json line = {
+      {"expr", options.expr}, {"tz", options.tz}, {"start", start}, {"n", options.n}};
   const json answer = json::parse(AnswerScheduleLine(line.dump()));
   if (cli.json()) PrintJson(answer);
   if (answer.contains("error")) {
@@ -65,14 +64,12 @@ void AddScheduleVerbs(CommandLine& line, Cli& cli) {
       .Flag("--jsonl", next->jsonl, "answer lines {\"expr\",\"tz\",\"start\",\"n\"} of stdin")
       .Do([&cli, next] { return Next(cli, *next); });
   auto code = std::make_shared<std::string>();
-  line.Add("explain", "what a diagnostic code means")
-      .Arg("CODE", *code, "e.g. NM302")
-      .Do([code] {
-        const std::optional<std::string> page = ExplainCode(*code);
-        if (!page) return Fail(NotFound(fmt::format("there is no code \"{}\"", *code)));
-        std::cout << *page << '\n';
-        return 0;
-      });
+  line.Add("explain", "what a diagnostic code means").Arg("CODE", *code, "e.g. NM302").Do([code] {
+    const std::optional<std::string> page = ExplainCode(*code);
+    if (!page) return Fail(NotFound(fmt::format("there is no code \"{}\"", *code)));
+    std::cout << *page << '\n';
+    return 0;
+  });
   line.Add("schema dag", "JSON Schema of DAG files").Do([&cli] {
     std::cout << DagSchema(cli.catalog);
     return 0;

@@ -1,12 +1,11 @@
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "api/access.h"
 #include "api/http_server.h"
@@ -93,7 +92,8 @@ std::vector<std::pair<std::string, std::string>> TaskEnv(const Cli& cli) {
     const auto it = cli.env.find(name);
     if (it != cli.env.end()) env.emplace_back(name, it->second);
   }
-  if (env.empty() || env[0].first != "PATH") env.emplace_back("PATH", "/usr/local/bin:/usr/bin:/bin");
+  if (env.empty() || env[0].first != "PATH")
+    env.emplace_back("PATH", "/usr/local/bin:/usr/bin:/bin");
   return env;
 }
 
@@ -123,10 +123,10 @@ HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions&
   http.make_context = [&daemon, config]() -> Result<std::unique_ptr<ApiContext>> {
     NM_ASSIGN_OR_RETURN(Queries queries,
                         Queries::Open(daemon.database(), [&daemon] { return daemon.Monotonic(); }));
-    return std::make_unique<ApiContext>(ApiContext{
-        daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
-        std::string(ToString(config.durability)), NIGHTMILL_VERSION, config.paused_upon_creation,
-        [&daemon] { return daemon.Now(); }});
+    return std::make_unique<ApiContext>(
+        ApiContext{daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
+                   std::string(ToString(config.durability)), NIGHTMILL_VERSION,
+                   config.paused_upon_creation, [&daemon] { return daemon.Now(); }});
   };
   return http;
 }
@@ -177,8 +177,8 @@ int Serve(Cli& cli, const ServerOptions& options) {
 
   const std::string url = fmt::format("http://{}:{}", config->host, (*http)->port());
   const std::string server_json = config->state_dir + "/server.json";
-  const json known = {{"url", url}, {"token_file", config->state_dir + "/cli.token"},
-                      {"pid", getpid()}};
+  const json known = {
+      {"url", url}, {"token_file", config->state_dir + "/cli.token"}, {"pid", getpid()}};
   const Status published = WriteFile(server_json, known.dump() + "\n", 0600);
   if (!published.ok()) return Fail(published.error());
   const Status ran = (*daemon)->Run([&] {

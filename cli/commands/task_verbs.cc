@@ -20,7 +20,7 @@ struct TaskOptions {
 int List(Cli& cli, const TaskOptions& options) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const Result<json> tasks = AllTasks(*server, options.dag_id, options.run_id);
+  const Result<json> tasks = TasksInOrder(*server, options.dag_id, options.run_id);
   if (!tasks.ok()) return Fail(tasks.error());
   if (cli.json()) {
     PrintJson({{"task_instances", *tasks}, {"total_entries", tasks->size()}});

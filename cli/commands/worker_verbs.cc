@@ -33,7 +33,23 @@ struct TableOptions {
   std::vector<std::string> partition;
   std::string version;
   std::string rows = "10";
+  std::string columns;
 };
+
+struct OpOptions {
+  std::string spec;
+  std::string data_root;
+  std::string threads;
+  std::string memory;
+};
+
+int RunOp(Cli& cli, const OpOptions& options) {
+  std::vector<std::string> args = {"op", "run", options.spec};
+  if (!options.data_root.empty()) args.insert(args.end(), {"--data-root", options.data_root});
+  if (!options.threads.empty()) args.insert(args.end(), {"--threads", options.threads});
+  if (!options.memory.empty()) args.insert(args.end(), {"--memory", options.memory});
+  return Exec(cli, std::move(args));
+}
 
 int RunTable(Cli& cli, const std::string& verb, const TableOptions& options) {
   const Status resolved = ResolveCli(cli);
@@ -44,6 +60,7 @@ int RunTable(Cli& cli, const std::string& verb, const TableOptions& options) {
   }
   if (!options.version.empty()) args.insert(args.end(), {"--version", options.version});
   if (verb == "head") args.insert(args.end(), {"-n", options.rows});
+  if (!options.columns.empty()) args.insert(args.end(), {"--columns", options.columns});
   if (cli.json()) args.insert(args.end(), {"-o", "json"});
   return Exec(cli, std::move(args));
 }
@@ -51,10 +68,13 @@ int RunTable(Cli& cli, const std::string& verb, const TableOptions& options) {
 }  // namespace
 
 void AddWorkerVerbs(CommandLine& line, Cli& cli) {
-  auto spec = std::make_shared<std::string>();
+  auto op = std::make_shared<OpOptions>();
   line.Add("op run", "run one native operator without a server and print its report")
-      .Arg("SPEC", *spec, "JSON file of the task, templates resolved; - for stdin")
-      .Do([&cli, spec] { return Exec(cli, {"op", "run", *spec}); });
+      .Arg("SPEC", op->spec, "JSON file of the task, templates resolved")
+      .Option("--data-root", op->data_root, "where relative paths begin; here without it")
+      .Option("--threads", op->threads, "threads; all cores without it")
+      .Option("--memory", op->memory, "budget, e.g. 512MB")
+      .Do([&cli, op] { return RunOp(cli, *op); });
   for (const std::string verb : {"files", "head"}) {
     auto options = std::make_shared<TableOptions>();
     Verb& added = line.Add("table " + verb, verb == "files"
@@ -64,7 +84,10 @@ void AddWorkerVerbs(CommandLine& line, Cli& cli) {
         .Option("--partition", options->partition, "K=V, only this partition")
         .Option("--version", options->version, "an older version")
         .Do([&cli, verb, options] { return RunTable(cli, verb, *options); });
-    if (verb == "head") added.Option("-n", options->rows, "rows");
+    if (verb == "head") {
+      added.Option("-n", options->rows, "rows")
+          .Option("--columns", options->columns, "A,B: only these");
+    }
   }
 }
 
