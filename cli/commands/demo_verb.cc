@@ -1,6 +1,7 @@
 // `nightmill demo`: the main job on the sample data, printed step by step (product.md 1). Uses what
 // users use: starts a server of its own, then only REST and the verbs of this program.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
@@ -8,8 +9,6 @@
 
 #include <filesystem>
 #include <iostream>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -93,8 +92,8 @@ class Demo {
     options_.source = AbsolutePath(options_.source);
     const auto it = cli_.env.find("NIGHTMILL_DEMO_DATA");
     sample_ = it == cli_.env.end() ? options_.source + "/dags/sample" : AbsolutePath(it->second);
-    for (const std::string& needed : {options_.source + "/dags/demo/user_features.json",
-                                      sample_ + "/2011-05-30.csv.gz"}) {
+    for (const std::string& needed :
+         {options_.source + "/dags/demo/user_features.json", sample_ + "/2011-05-30.csv.gz"}) {
       if (std::filesystem::exists(needed)) continue;
       return NotFound(fmt::format("{} is missing", needed),
                       "run the demo in a clone, or name it with --source");
@@ -117,8 +116,8 @@ class Demo {
       std::error_code error;
       std::filesystem::create_directories(cli_.state_dir, error);
       std::filesystem::permissions(cli_.state_dir, std::filesystem::perms::owner_all, error);
-      pid = Spawn({cli_.self, "server", "--dev", "--state-dir", cli_.state_dir,
-                   "--next-free-port", "--pool", "compute=2"},
+      pid = Spawn({cli_.self, "server", "--dev", "--state-dir", cli_.state_dir, "--next-free-port",
+                   "--pool", "compute=2"},
                   cli_.state_dir + "/server.log", true);
     }
     if (!running && pid == 0) return Internal(fmt::format("cannot start {}", cli_.self));
@@ -132,12 +131,11 @@ class Demo {
     }
     NM_ASSIGN_OR_RETURN(const json workers, WaitForWorker());
     NM_ASSIGN_OR_RETURN(const json health, server_->Get("/health"));
-    Print("nightmill", fmt::format("{}   state {}   {} worker, {} slots   durability {}   {}",
-                                   server_->url(), cli_.state_dir,
-                                   workers.at("total_entries").dump(),
-                                   Text(workers.at("workers").at(0), "slots"),
-                                   Text(health, "durability"),
-                                   running ? "was running" : Took(since)));
+    Print("nightmill",
+          fmt::format("{}   state {}   {} worker, {} slots   durability {}   {}", server_->url(),
+                      cli_.state_dir, workers.at("total_entries").dump(),
+                      Text(workers.at("workers").at(0), "slots"), Text(health, "durability"),
+                      running ? "was running" : Took(since)));
     return Ok();
   }
 
@@ -190,7 +188,8 @@ class Demo {
 
   json SourceConf() const { return {{"source", sample_}}; }
 
-  // Folds the instances of a run into "load[7/7]  gate  ..."; the instances of a task are neighbours.
+  // Folds the instances of a run into "load[7/7]  gate  ..."; the instances of a task are
+  // neighbours.
   static std::string Summary(const json& tasks) {
     std::string text;
     for (std::size_t i = 0; i < tasks.size();) {
@@ -251,8 +250,7 @@ class Demo {
     for (const json& task : tasks) {
       const json failure = task.value("failure", json());
       if (!failure.is_object()) continue;
-      Print("  failed",
-            fmt::format("{}: {}", Text(task, "task_id"), Text(failure, "message")));
+      Print("  failed", fmt::format("{}: {}", Text(task, "task_id"), Text(failure, "message")));
     }
   }
 
@@ -280,8 +278,8 @@ class Demo {
 
   Status PrintResults(const std::string& run_id, const json& tasks, const std::string& date) {
     for (const json& task : tasks) PrintReport(task);
-    const std::string path = fmt::format(
-        "/api/v2/dags/user_features/dagRuns/{}/taskInstances/report", Segment(run_id));
+    const std::string path =
+        fmt::format("/api/v2/dags/user_features/dagRuns/{}/taskInstances/report", Segment(run_id));
     const std::string log = LogText(*server_, path, "latest", "map_index=-1");
     if (!log.empty()) Print("  report", log.substr(0, log.find('\n')));
     PrintHead(date);
@@ -291,9 +289,15 @@ class Demo {
   // The head of the published table, by the verb that a user would type.
   void PrintHead(const std::string& date) {
     const std::vector<std::string> words = {
-        "table", "head", cli_.state_dir + "/data/public/user_features", "--partition",
-        "as_of=" + date, "--columns",
-        "user_id,events_7d,sessions_7d,active_days_7d,finish_rate,days_since_last_event", "-n", "5"};
+        "table",
+        "head",
+        cli_.state_dir + "/data/public/user_features",
+        "--partition",
+        "as_of=" + date,
+        "--columns",
+        "user_id,events_7d,sessions_7d,active_days_7d,finish_rate,days_since_last_event",
+        "-n",
+        "5"};
     Print("head", fmt::format("nightmill {}", fmt::join(words, " ")));
     std::vector<std::string> args = words;
     args.insert(args.begin(), cli_.self);
@@ -303,8 +307,8 @@ class Demo {
 
   Result<int> Backfill() {
     const std::int64_t since = SteadyMs();
-    const json body = {{"dag_id", "user_features"}, {"from_date", kFirstDate},
-                       {"to_date", kLastDate},      {"max_active_runs", 4},
+    const json body = {{"dag_id", "user_features"},    {"from_date", kFirstDate},
+                       {"to_date", kLastDate},         {"max_active_runs", 4},
                        {"dag_run_conf", SourceConf()}, {"reprocess_behavior", "failed"}};
     Result<json> created = server_->Post("/api/v2/backfills", body);
     if (!created.ok() && created.error().code == ErrorCode::kConflict) {
@@ -333,8 +337,7 @@ class Demo {
     const json conf = {{"conf", {{"marker", marker}}}};
     for (int i = 0; i < 2; ++i) {
       const std::int64_t since = SteadyMs();
-      NM_ASSIGN_OR_RETURN(const json run,
-                          server_->Post("/api/v2/dags/flaky_export/dagRuns", conf));
+      NM_ASSIGN_OR_RETURN(const json run, server_->Post("/api/v2/dags/flaky_export/dagRuns", conf));
       const std::string run_id = Text(run, "dag_run_id");
       FollowOptions follow;
       follow.quiet = true;

@@ -1,15 +1,14 @@
 #include "cli/commands/follow.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
 #include <map>
-#include <set>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "scheduler/daemon/clock.h"
 
@@ -75,8 +74,8 @@ class TaskPrinter {
 };
 
 int EndOf(const json& run, const FollowOptions& options) {
-  const bool failed = Text(run, "state") == "failed" ||
-                      (options.strict && run.value("hidden_failures", 0) > 0);
+  const bool failed =
+      Text(run, "state") == "failed" || (options.strict && run.value("hidden_failures", 0) > 0);
   return static_cast<int>(failed ? ExitCode::kEndedBadly : ExitCode::kOk);
 }
 
@@ -144,8 +143,8 @@ std::string LogText(RestClient& server, const std::string& task_path, const std:
 Result<json> AllTasks(RestClient& server, const std::string& dag_id, const std::string& run_id) {
   json all = json::array();
   while (true) {
-    const std::string path = fmt::format("{}/taskInstances?limit=1000&offset={}",
-                                         RunPath(dag_id, run_id), all.size());
+    const std::string path =
+        fmt::format("{}/taskInstances?limit=1000&offset={}", RunPath(dag_id, run_id), all.size());
     NM_ASSIGN_OR_RETURN(json page, server.Get(path));
     for (json& task : page.at("task_instances")) all.push_back(std::move(task));
     if (page.at("task_instances").empty() || all.size() >= page.value("total_entries", 0u)) {

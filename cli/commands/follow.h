@@ -1,12 +1,11 @@
-// Waiting for runs and backfills from the command line: progress on stderr, exit codes of product.md
-// 3 (0 ended well, 5 ended badly, 6 time out).
+// Waiting for runs and backfills from the command line: progress on stderr, exit codes of
+// product.md 3 (0 ended well, 5 ended badly, 6 time out).
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "cli/cli.h"
 #include "cli/rest_client.h"
@@ -16,7 +15,7 @@ namespace nightmill {
 struct FollowOptions {
   std::optional<Duration> timeout;
   bool quiet = false;
-  bool logs = false;  // print each task's log as it ends
+  bool logs = false;    // print each task's log as it ends
   bool strict = false;  // hidden failures count as failure
 };
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
@@ -113,9 +113,9 @@ struct ListOptions {
 int List(Cli& cli, const ListOptions& options) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  std::string path = fmt::format("/api/v2/dags/{}/dagRuns?limit={}",
-                                 options.dag_id.empty() ? "~" : Segment(options.dag_id),
-                                 options.limit);
+  std::string path =
+      fmt::format("/api/v2/dags/{}/dagRuns?limit={}",
+                  options.dag_id.empty() ? "~" : Segment(options.dag_id), options.limit);
   if (!options.state.empty()) path += "&state=" + Segment(options.state);
   const Result<json> runs = server->Get(path);
   if (!runs.ok()) return Fail(runs.error());
@@ -177,11 +177,11 @@ int Logs(Cli& cli, const OneRun& one) {
     const std::string path =
         fmt::format("/api/v2/dags/{}/dagRuns/{}/taskInstances/{}", Segment(one.dag_id),
                     Segment(*run_id), Segment(Text(task, "task_id")));
-    const std::string name = index < 0 ? Text(task, "task_id")
-                                       : fmt::format("{}[{}]", Text(task, "task_id"), index);
+    const std::string name =
+        index < 0 ? Text(task, "task_id") : fmt::format("{}[{}]", Text(task, "task_id"), index);
     for (int number = 1; number <= task.value("try_number", 0); ++number) {
-      const std::string log = LogText(*server, path, std::to_string(number),
-                                      fmt::format("map_index={}", index));
+      const std::string log =
+          LogText(*server, path, std::to_string(number), fmt::format("map_index={}", index));
       if (log.empty()) continue;
       std::cout << fmt::format("==> {} try {} <==\n", name, number) << log;
     }
@@ -193,10 +193,9 @@ int Logs(Cli& cli, const OneRun& one) {
 int Cancel(Cli& cli, const OneRun& one) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const Result<json> run =
-      server->Post(fmt::format("/api/v2/dags/{}/dagRuns/{}/cancel", Segment(one.dag_id),
-                               Segment(one.run_id)),
-                   json::object());
+  const Result<json> run = server->Post(
+      fmt::format("/api/v2/dags/{}/dagRuns/{}/cancel", Segment(one.dag_id), Segment(one.run_id)),
+      json::object());
   if (!run.ok()) return Fail(run.error());
   if (cli.json()) PrintJson(*run);
   Say(fmt::format("run {} is being cancelled", Text(*run, "dag_run_id")));

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
@@ -34,8 +34,8 @@ int List(Cli& cli, const TaskOptions& options) {
     std::string note = Text(task, "skip_reason");
     if (failure.is_object() && Text(task, "state") != "success") note = Text(failure, "message");
     table.Add({Text(task, "task_id"), index < 0 ? "" : std::to_string(index),
-               Text(task, "state").empty() ? "none" : Text(task, "state"),
-               Text(task, "try_number"), ShortTime(Text(task, "start_date")),
+               Text(task, "state").empty() ? "none" : Text(task, "state"), Text(task, "try_number"),
+               ShortTime(Text(task, "start_date")),
                duration.is_number() ? fmt::format("{:.2f}", duration.get<double>()) : "", note});
   }
   table.Print();
@@ -47,8 +47,7 @@ int Explain(Cli& cli, const TaskOptions& options) {
   if (!server.ok()) return Fail(server.error());
   const std::size_t colon = options.task.find(':');
   const std::string task = options.task.substr(0, colon);
-  const std::string index =
-      colon == std::string::npos ? "-1" : options.task.substr(colon + 1);
+  const std::string index = colon == std::string::npos ? "-1" : options.task.substr(colon + 1);
   const Result<json> answer = server->Get(
       fmt::format("/api/v2/dags/{}/dagRuns/{}/taskInstances/{}/explain?map_index={}",
                   Segment(options.dag_id), Segment(options.run_id), Segment(task), Segment(index)));

@@ -1,10 +1,9 @@
 // op and table: what needs Arrow is done by nightmill-worker, which takes this process over.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "cli/commands/commands.h"
 #include "core/dagfile/dag_json.h"
@@ -77,9 +76,9 @@ void AddWorkerVerbs(CommandLine& line, Cli& cli) {
       .Do([&cli, op] { return RunOp(cli, *op); });
   for (const std::string verb : {"files", "head"}) {
     auto options = std::make_shared<TableOptions>();
-    Verb& added = line.Add("table " + verb, verb == "files"
-                                                ? "current files of a table, one path a line"
-                                                : "first rows of a table");
+    Verb& added =
+        line.Add("table " + verb, verb == "files" ? "current files of a table, one path a line"
+                                                  : "first rows of a table");
     added.Arg("PATH", options->path, "folder of the table")
         .Option("--partition", options->partition, "K=V, only this partition")
         .Option("--version", options->version, "an older version")

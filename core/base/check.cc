@@ -1,16 +1,16 @@
 #include "core/base/check.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
-#include <fmt/format.h>
-
 namespace nightmill {
 
 void CheckFailed(const char* condition, const char* file, int line, std::string_view detail) {
-  const std::string text = fmt::format("CHECK failed at {}:{}: {} {}\n", file, line, condition,
-                                       detail);
+  const std::string text =
+      fmt::format("CHECK failed at {}:{}: {} {}\n", file, line, condition, detail);
   std::fputs(text.c_str(), stderr);
   std::abort();
 }

@@ -177,8 +177,7 @@ struct SlotRow {  // key: (dag_id, tick): the decision about one tick of a sched
 struct EventRow {  // append-only; id given by the engine, gapless
   EventId id;
   Instant at;
-  std::string
-      kind;  // "run.state", "task.state", "attempt.state", "dag.applied", "stale_report", ...
+  std::string kind;  // "run.state", "task.state", "attempt.state", "dag.applied", ...
   std::string dag_id;
   RunKey run;
   std::string task_id;

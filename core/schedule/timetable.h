@@ -126,8 +126,8 @@ struct SlotPlan {
   // Slots that the limit or window of catchup `all` dropped. The newest 1,000 skipped slots (or
   // catchup_limit, if larger) have a decision each; older ones are only counted, up to 100,000.
   std::int64_t truncated = 0;
-  std::optional<Instant> last_tick;     // the cursor's new value
-  std::optional<Instant> wake_at;       // run_after of the next undecided slot
+  std::optional<Instant> last_tick;  // the cursor's new value
+  std::optional<Instant> wake_at;    // run_after of the next undecided slot
 };
 
 // Decides every slot that is due at `now`: on time ones are created, missed ones (later than

@@ -5,13 +5,12 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "core/base/result.h"
 #include "core/base/time.h"
@@ -27,19 +26,19 @@ struct TemplateContext {
   std::string task_id;
   int map_index = -1;
   int try_number = 1;
-  std::optional<Instant> logical_date;        // none: no ds, ts and kin
-  std::optional<DataInterval> interval;       // data_interval_start/_end
-  std::string data_date;                      // "" if there is no interval
-  std::optional<Instant> start_date;          // of the run
-  std::string params = "{}";                  // JSON object, defaults merged with conf
-  std::string conf = "{}";                    // dag_run.conf
-  std::string map_item;                       // JSON, "" if not mapped
-  std::string run_outcome;                    // run.outcome for finally tasks
-  std::string variables = "{}";               // JSON: var.value.x / var.json.x
+  std::optional<Instant> logical_date;   // none: no ds, ts and kin
+  std::optional<DataInterval> interval;  // data_interval_start/_end
+  std::string data_date;                 // "" if there is no interval
+  std::optional<Instant> start_date;     // of the run
+  std::string params = "{}";             // JSON object, defaults merged with conf
+  std::string conf = "{}";               // dag_run.conf
+  std::string map_item;                  // JSON, "" if not mapped
+  std::string run_outcome;               // run.outcome for finally tasks
+  std::string variables = "{}";          // JSON: var.value.x / var.json.x
   // JSON text of outputs.<task>, or nullopt if undefined (skipped, unknown). A mapped task gives a
   // JSON list. Reached only for names the expression uses.
   std::function<std::optional<std::string>(std::string_view task_id)> output;
-  std::uint64_t seed = 0;                     // for random and uuid
+  std::uint64_t seed = 0;  // for random and uuid
 };
 
 // Renders one string. Result: JSON text. A string that is one expression keeps its type ("[1, 2]",
@@ -60,13 +59,13 @@ struct TemplateFacts {
   // An expression not ended by `| q` that holds more than the engine's dates and ids, numbers and
   // texts written in the template itself.
   bool raw = false;
-  std::string raw_name;                // the first such name
+  std::string raw_name;  // the first such name
   // First names used: "params", "outputs", "ds"; "secret" for secret('x'), which only the whole
   // value of an `env` entry may be.
   std::set<std::string> roots;
-  std::set<std::string> outputs;       // tasks named by outputs.<task>
-  std::set<std::string> params;        // params.<x>
-  std::vector<std::string> warnings;   // old names with their replacement
+  std::set<std::string> outputs;      // tasks named by outputs.<task>
+  std::set<std::string> params;       // params.<x>
+  std::vector<std::string> warnings;  // old names with their replacement
 };
 // Parses without rendering. Errors are kInvalid: syntax, unknown root name, filter, macro, method;
 // with a hint (did you mean) where one is near.

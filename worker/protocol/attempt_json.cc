@@ -22,9 +22,8 @@ json OrNull(const std::optional<T>& value) {
 json ToJson(const std::vector<AttemptTarget>& targets) {
   json list = json::array();
   for (const AttemptTarget& target : targets) {
-    list.push_back({{"run", target.run.value},
-                    {"task_id", target.task_id},
-                    {"map_index", target.map_index}});
+    list.push_back(
+        {{"run", target.run.value}, {"task_id", target.task_id}, {"map_index", target.map_index}});
   }
   return list;
 }

@@ -1,9 +1,8 @@
 // AttemptSpec and AttemptReport as JSON values. Internal to worker/protocol; codec.h has the texts.
 #pragma once
 
-#include <string>
-
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "core/model/task_attempt.h"
 

@@ -63,9 +63,9 @@ void ReadTriple(JsonFields& fields, Message& m) {
 }
 
 json ProgressToJson(const AttemptProgress& p) {
-  return {{"attempt", p.attempt.value},          {"rows_in", p.rows_in},
-          {"bytes_read", p.bytes_read},          {"bytes_written", p.bytes_written},
-          {"units_done", p.units_done},          {"units_total", p.units_total}};
+  return {{"attempt", p.attempt.value}, {"rows_in", p.rows_in},
+          {"bytes_read", p.bytes_read}, {"bytes_written", p.bytes_written},
+          {"units_done", p.units_done}, {"units_total", p.units_total}};
 }
 
 AttemptProgress ReadProgress(const json& object, std::string& complaint) {
@@ -269,12 +269,8 @@ Ack ReadAck(JsonFields& fields) {
 }
 
 json Write(const Poke& m) {
-  return {{"type", "poke"},
-          {"poke", m.poke},
-          {"sensor", m.type},
-          {"spec", m.spec},
-          {"data_root", m.data_root},
-          {"timeout_ms", m.timeout.count()}};
+  return {{"type", "poke"}, {"poke", m.poke},           {"sensor", m.type},
+          {"spec", m.spec}, {"data_root", m.data_root}, {"timeout_ms", m.timeout.count()}};
 }
 
 json Write(const CancelPoke& m) { return {{"type", "cancel_poke"}, {"poke", m.poke}}; }
@@ -292,7 +288,8 @@ ToWorker ReadToWorker(std::string_view type, JsonFields& fields) {
   if (type == "welcome") return ReadWelcome(fields);
   if (type == "refused") return Refused{fields.Text("reason"), fields.Bool("final")};
   if (type == "start") return StartAttempt{ReadSpec(fields.Object("spec"), fields.complaint())};
-  if (type == "kill") return KillAttempt{AttemptId{fields.Int("attempt", 1)}, fields.Text("reason")};
+  if (type == "kill")
+    return KillAttempt{AttemptId{fields.Int("attempt", 1)}, fields.Text("reason")};
   if (type == "ack") return ReadAck(fields);
   if (type == "poke") {
     Poke m;
@@ -333,12 +330,8 @@ json Write(const HostProgress& m) {
 }
 json Write(const HostAsksLeave&) { return {{"type", "asks_leave"}}; }
 json Write(const HostDone& m) {
-  return {{"type", "done"},
-          {"ok", m.ok},
-          {"kind", m.kind},
-          {"message", m.message},
-          {"output", m.output},
-          {"usage", ToJson(m.usage)},
+  return {{"type", "done"},          {"ok", m.ok},         {"kind", m.kind},
+          {"message", m.message},    {"output", m.output}, {"usage", ToJson(m.usage)},
           {"rss_bytes", m.rss_bytes}};
 }
 
@@ -441,7 +434,8 @@ Result<std::optional<std::string_view>> FrameReader::Next() {
     return std::optional<std::string_view>();
   }
   const std::string_view payload = rest.substr(kFrameHeaderBytes, whole - kFrameHeaderBytes);
-  if (Crc32c(payload) != GetLittleEndian(rest.data() + 8)) return Invalid("frame checksum is wrong");
+  if (Crc32c(payload) != GetLittleEndian(rest.data() + 8))
+    return Invalid("frame checksum is wrong");
   begin_ += whole;
   return std::optional<std::string_view>(payload);
 }

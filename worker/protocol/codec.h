@@ -2,8 +2,8 @@
 // endian), then the payload: one JSON object whose "type" names the message. The magic's last
 // character is the framing version; the JSON may gain fields, readers ignore what they do not know.
 //
-// Everything a peer sends is validated: garbage, a wrong checksum, a frame above kMaxFrameBytes or a
-// malformed message give kInvalid, upon which the connection is dropped. Pure; no shared state.
+// Everything a peer sends is validated: garbage, a wrong checksum, a frame above kMaxFrameBytes or
+// a malformed message give kInvalid, upon which the connection is dropped. Pure; no shared state.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/base/result.h"
+#include "worker/protocol/host_messages.h"
 #include "worker/protocol/messages.h"
 
 namespace nightmill::wire {

@@ -1,7 +1,8 @@
-// What daemon and worker, and worker and operator host, say to each other. Plain values; codec.h
-// turns them into frames. An attempt is always named by its triple (attempt, epoch, incarnation) or
-// by its id where the connection already fixes the rest: the daemon's epoch is stated once, in
-// Welcome, and a worker refuses a Welcome below the highest epoch it has seen (reliability.md R2).
+// What daemon and worker say to each other (worker and host: host_messages.h). Plain values;
+// codec.h turns them into frames. An attempt is always named by its triple (attempt, epoch,
+// incarnation) or by its id where the connection already fixes the rest: the daemon's epoch is
+// stated once, in Welcome, and a worker refuses a Welcome below the highest epoch it has seen
+// (reliability.md R2).
 //
 // Order on a connection: worker Hello; daemon Welcome or Refused; then anything. Everything may be
 // repeated: a StartAttempt for an attempt already held, an Ack or a Finished twice are no-ops.
@@ -89,8 +90,8 @@ struct AttemptProgress {
 // Every 2 s; never waits for a disk.
 struct Heartbeat {
   int places_used = 0;
-  std::int64_t held = 0;     // attempts running or starting
-  std::int64_t unacked = 0;  // reports waiting for their Ack
+  std::int64_t held = 0;                  // attempts running or starting
+  std::int64_t unacked = 0;               // reports waiting for their Ack
   std::vector<AttemptProgress> progress;  // of native attempts
 };
 
@@ -175,32 +176,5 @@ struct Shutdown {
 
 using ToWorker = std::variant<Welcome, Refused, StartAttempt, KillAttempt, Ack, Poke, CancelPoke,
                               PublishAnswer, Shutdown>;
-
-// ---- worker -> host and host -> worker: one attempt at a time, so only the spec names it
-
-struct HostRun {
-  AttemptSpec spec;
-};
-struct HostCancel {};
-struct HostLeave {
-  bool granted = false;
-  std::string reason;
-};
-using ToHost = std::variant<HostRun, HostCancel, HostLeave>;
-
-struct HostStarted {};  // written before operator code runs
-struct HostProgress {
-  AttemptProgress progress;
-};
-struct HostAsksLeave {};
-struct HostDone {
-  bool ok = false;
-  std::string kind;     // of the failure: an operator error code
-  std::string message;  // of the failure, one line
-  std::string output = "null";  // JSON: the operator's result, or its error
-  ResourceUsage usage;          // of this attempt
-  std::int64_t rss_bytes = 0;   // of the host now; decides on recycling
-};
-using FromHost = std::variant<HostStarted, HostProgress, HostAsksLeave, HostDone>;
 
 }  // namespace nightmill::wire

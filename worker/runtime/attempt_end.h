@@ -31,8 +31,8 @@ struct AttemptObserver {
 AttemptReport ReportFor(const AttemptSpec& spec, AttemptOutcome outcome);
 // The outcome that a cause other than kNone stands for.
 AttemptOutcome OutcomeOf(EndCause cause);
-// Death by a signal the worker did not send: kind "oom" if the kernel's OOM killer was at work since
-// the last such question, else "signal".
+// Death by a signal the worker did not send: kind "oom" if the kernel's OOM killer was at work
+// since the last such question, else "signal".
 outcome::Failed FailedBySignal(int signal);
 ResourceUsage UsageOf(const rusage& usage);
 

@@ -1,13 +1,12 @@
 // The worker's stream to its daemon: dials, redials (every 50 ms for 5 s, then every 500 ms), cuts
-// frames, batches what is sent within one loop turn into one write. Drops the connection on anything
-// that is not our protocol. Loop thread only.
+// frames, batches what is sent within one loop turn into one write. Drops the connection on
+// anything that is not our protocol. Loop thread only.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,7 +21,7 @@ class DaemonLink {
   struct Callbacks {
     std::function<void()> connected;  // say Hello
     std::function<void(wire::ToWorker)> message;
-    std::function<void()> lost;        // was connected
+    std::function<void()> lost;  // was connected
     std::function<void()> dial_failed;
   };
   DaemonLink(boost::asio::io_context& io, std::string socket_path, Callbacks callbacks);

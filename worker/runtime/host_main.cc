@@ -40,8 +40,8 @@ class Channel {
     std::string frame;
     if (!wire::AppendFrame(message, frame).ok()) {
       frame.clear();
-      const wire::HostDone too_large{false, "internal", "the operator's result exceeds the frame",
-                                     "null", {}, 0};
+      const wire::HostDone too_large{false,  "internal", "the operator's result exceeds the frame",
+                                     "null", {},         0};
       if (!wire::AppendFrame(wire::FromHost(too_large), frame).ok()) return;
     }
     const std::lock_guard lock(mutex_);
@@ -67,7 +67,8 @@ void PointOutputAt(int fd) {
 // "5" resets the peak of resident memory (proc(5), clear_refs), so that it is this attempt's own.
 void ResetPeakMemory() {
   const UniqueFd file(::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC));
-  if (file.valid()) [[maybe_unused]] const ssize_t n = ::write(file.get(), "5", 1);
+  if (file.valid()) [[maybe_unused]]
+    const ssize_t n = ::write(file.get(), "5", 1);
 }
 
 std::int64_t PeakMemoryBytes() {
@@ -285,8 +286,8 @@ class Host {
 }  // namespace
 
 int RunOperatorHost(int socket) {
-  // Should the worker die in an instant when the socket tells nothing (a stopped operator thread), the
-  // kernel ends us.
+  // Should the worker die in an instant when the socket tells nothing (a stopped operator thread),
+  // the kernel ends us.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
   return Host(socket).Run();

@@ -1,7 +1,7 @@
 // The inside of an operator host (`nightmill-worker --operator-host`): reads one HostRun at a time
 // from descriptor 3, runs the operator of that type and answers HostDone. Two threads: this one
-// listens (cancel, leave to publish, end of the worker) and sends progress, the other runs operators.
-// Whatever an operator writes to stdout or stderr goes to the attempt's log.
+// listens (cancel, leave to publish, end of the worker) and sends progress, the other runs
+// operators. Whatever an operator writes to stdout or stderr goes to the attempt's log.
 #pragma once
 
 namespace nightmill {

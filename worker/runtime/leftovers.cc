@@ -48,8 +48,8 @@ bool Remains::Belongs(const ProcStat& stat) const {
     const std::size_t dot = mark->find('.');
     return dot != std::string::npos && mark_prefixes_.contains(mark->substr(0, dot + 1));
   }
-  // Without a mark (it cleaned its environment) only a session whose leader is provably ours counts:
-  // a bare session number may have been given to somebody else since.
+  // Without a mark (it cleaned its environment) only a session whose leader is provably ours
+  // counts: a bare session number may have been given to somebody else since.
   for (const Leader& leader : leaders_) {
     if (leader.pid != stat.session) continue;
     const std::optional<ProcStat> now = ReadProcStat(leader.pid);

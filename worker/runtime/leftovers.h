@@ -1,13 +1,14 @@
-// Finding and ending process trees without cgroups: reliability.md, proof of death (c), in two forms.
+// Finding and ending process trees without cgroups: reliability.md, proof of death (c), in two
+// forms.
 //
 // Within one worker life the worker is a child subreaper, so whatever outlives its parent below it
-// becomes its own child: an attempt is proved dead when its leader is reaped and none of the worker's
-// other children belongs to it. That costs one system call per attempt and cannot be evaded by
-// setsid, double forks or a cleaned environment (a process that did both at once while its leader
-// still ran has no owner known to us; it is reaped when it ends).
+// becomes its own child: an attempt is proved dead when its leader is reaped and none of the
+// worker's other children belongs to it. That costs one system call per attempt and cannot be
+// evaded by setsid, double forks or a cleaned environment (a process that did both at once while
+// its leader still ran has no owner known to us; it is reaped when it ends).
 //
-// For what a dead worker left, /proc is scanned for its marks and sessions, until two scans in a row
-// are empty.
+// For what a dead worker left, /proc is scanned for its marks and sessions, until two scans in a
+// row are empty.
 #pragma once
 
 #include <sys/types.h>

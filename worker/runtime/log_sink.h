@@ -1,7 +1,8 @@
 // The log file of an attempt. The child writes to it directly (a pipe would cost two copies and a
-// wake-up per line, and the worker's death would break it); the worker looks at its size and cuts it.
-// A flood may therefore exceed the limit for the time between two looks, by what the task can write
-// in 50 ms; it is never in memory. After a cut the task goes on, what it writes is dropped again.
+// wake-up per line, and the worker's death would break it); the worker looks at its size and cuts
+// it. A flood may therefore exceed the limit for the time between two looks, by what the task can
+// write in 50 ms; it is never in memory. After a cut the task goes on, what it writes is dropped
+// again.
 #pragma once
 
 #include <cstdint>

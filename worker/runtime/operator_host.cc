@@ -77,13 +77,13 @@ void OperatorHost::Send(const wire::ToHost& message) {
 
 void OperatorHost::Write() {
   in_flight_ = std::exchange(pending_, {});
-  asio::async_write(socket_, asio::buffer(in_flight_),
-                    [self = shared_from_this()](const boost::system::error_code& error,
-                                                std::size_t) {
-                      self->in_flight_.clear();
-                      // An error means that it died; OnExit has the rest.
-                      if (!error && !self->pending_.empty()) self->Write();
-                    });
+  asio::async_write(
+      socket_, asio::buffer(in_flight_),
+      [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+        self->in_flight_.clear();
+        // An error means that it died; OnExit has the rest.
+        if (!error && !self->pending_.empty()) self->Write();
+      });
 }
 
 void OperatorHost::Read() {

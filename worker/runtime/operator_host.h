@@ -1,20 +1,20 @@
 // One operator host as its worker sees it: a child process that runs native attempts one at a time
-// over a socket pair and is reused. Owns the process and the socket; operator_hosts.h decides what it
-// does. Loop thread only.
+// over a socket pair and is reused. Owns the process and the socket; operator_hosts.h decides what
+// it does. Loop thread only.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include <array>
 #include <functional>
 #include <memory>
 #include <string>
 #include <variant>
 
 #include "worker/protocol/codec.h"
+#include "worker/protocol/host_messages.h"
 #include "worker/runtime/leftovers.h"
 #include "worker/runtime/spawn.h"
 
@@ -45,7 +45,7 @@ class OperatorHost : public std::enable_shared_from_this<OperatorHost> {
   pid_t pid() const { return pid_; }
 
   // Kept for operator_hosts.h.
-  AttemptId attempt;        // it works on; 0: idle
+  AttemptId attempt;  // it works on; 0: idle
   int attempts_done = 0;
   std::int64_t first_rss_bytes = 0;
   boost::asio::steady_timer idle_timer;

@@ -14,16 +14,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An operator tests its flag per block; one that does not answer within this is killed, which is safe
-// at any moment (compute.md 1.3).
+// An operator tests its flag per block; one that does not answer within this is killed, which is
+// safe at any moment (compute.md 1.3).
 constexpr Duration kMaxHostGrace = 2s;
 constexpr Duration kSpawnRetry = 500ms;
 constexpr int kMaxSpawnFailures = 60;  // 30 s
 constexpr int kMaxHostsLost = 3;
 
 outcome::Failed FailedByExit(int status) {
-  return {"internal", fmt::format("the operator ended its host with exit code {}",
-                                  WEXITSTATUS(status)),
+  return {"internal",
+          fmt::format("the operator ended its host with exit code {}", WEXITSTATUS(status)),
           WEXITSTATUS(status), 0};
 }
 

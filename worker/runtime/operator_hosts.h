@@ -1,13 +1,12 @@
-// The native attempts this worker holds and the hosts that run them (reliability.md, operator hosts).
-// At most `slots` hosts; one is started with the first native attempt, reused while it behaves,
-// recycled after many attempts or memory growth, ended when idle. A host that crashed, timed out or
-// was cancelled is killed. An attempt whose host died before it said HostStarted never began and goes
-// to another host. Loop thread only.
+// The native attempts this worker holds and the hosts that run them (reliability.md, operator
+// hosts). At most `slots` hosts; one is started with the first native attempt, reused while it
+// behaves, recycled after many attempts or memory growth, ended when idle. A host that crashed,
+// timed out or was cancelled is killed. An attempt whose host died before it said HostStarted never
+// began and goes to another host. Loop thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <deque>
 #include <functional>
 #include <map>
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/protocol/host_messages.h"
 #include "worker/protocol/messages.h"
 #include "worker/runtime/attempt_end.h"
 #include "worker/runtime/operator_host.h"

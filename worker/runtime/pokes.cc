@@ -113,13 +113,13 @@ void Pokes::Start(wire::Poke poke) {
   }
   if (poke.timeout.count() > 0) {
     it->second.expires_after(poke.timeout);
-    it->second.async_wait([this, poke = poke.poke, timeout = poke.timeout](
-                              const boost::system::error_code& error) {
-      if (error) return;
-      wire::PokeResult late = Failed("no answer within " + FormatDuration(timeout));
-      late.poke = poke;
-      Answer(std::move(late));
-    });
+    it->second.async_wait(
+        [this, poke = poke.poke, timeout = poke.timeout](const boost::system::error_code& error) {
+          if (error) return;
+          wire::PokeResult late = Failed("no answer within " + FormatDuration(timeout));
+          late.poke = poke;
+          Answer(std::move(late));
+        });
   }
   // The thread may answer after the timeout did; Answer then finds nothing open.
   background_.Run([this, poke = std::move(poke)] {

@@ -4,7 +4,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -16,9 +15,9 @@
 
 namespace nightmill {
 
-// sensor.file: `spec` is {"path", "min_bytes" = 1, "settle" = "0s"}; `path` may hold the wildcards of
-// glob(7), a relative one starts at data_root. Met when something matches and every match is a file
-// of at least min_bytes, unchanged for `settle`. detail: {"files": N, "bytes": N}.
+// sensor.file: `spec` is {"path", "min_bytes" = 1, "settle" = "0s"}; `path` may hold the wildcards
+// of glob(7), a relative one starts at data_root. Met when something matches and every match is a
+// file of at least min_bytes, unchanged for `settle`. detail: {"files": N, "bytes": N}.
 wire::PokeResult CheckFile(std::string_view spec, const std::string& data_root, Instant now);
 
 class Pokes {

@@ -131,8 +131,7 @@ std::string BootId() {
 std::int64_t OomKills() {
   const std::string text = ReadFileText("/proc/vmstat");
   const std::size_t at = text.find("\noom_kill ");
-  return at == std::string::npos ? 0
-                                 : Number<std::int64_t>(std::string_view(text).substr(at + 10));
+  return at == std::string::npos ? 0 : Number<std::int64_t>(std::string_view(text).substr(at + 10));
 }
 
 std::int64_t ResidentBytes() {
@@ -142,8 +141,7 @@ std::int64_t ResidentBytes() {
   return Number<std::int64_t>(std::string_view(text).substr(space + 1)) * ::sysconf(_SC_PAGESIZE);
 }
 
-ChildList::ChildList()
-    : file_(::open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC)) {}
+ChildList::ChildList() : file_(::open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC)) {}
 
 std::vector<pid_t> ChildList::Read() const {
   return file_.valid() ? Pids(ReadWhole(file_.get())) : ChildrenByScan(::getpid());

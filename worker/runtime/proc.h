@@ -42,9 +42,10 @@ std::int64_t OomKills();
 // Resident set of this process in bytes.
 std::int64_t ResidentBytes();
 
-// The direct children of the thread that made this object; orphans below a subreaper become children
-// of its main thread, so there this is complete. Only that thread reaps, hence nothing vanishes while
-// the list is read. One system call per Read where the kernel has CONFIG_PROC_CHILDREN, else a scan.
+// The direct children of the thread that made this object; orphans below a subreaper become
+// children of its main thread, so there this is complete. Only that thread reaps, hence nothing
+// vanishes while the list is read. One system call per Read where the kernel has
+// CONFIG_PROC_CHILDREN, else a scan.
 class ChildList {
  public:
   ChildList();

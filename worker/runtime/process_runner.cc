@@ -15,11 +15,11 @@ constexpr Duration kLookOften = 50ms;
 
 ProcessRunner::ProcessRunner(ProcessContext context)
     : context_(std::move(context)), look_timer_(context_.io) {
-  context_.observer.finished = [this, finished = std::move(context_.observer.finished)](
-                                   AttemptReport report) {
-    tasks_.erase(report.id);
-    finished(std::move(report));
-  };
+  context_.observer.finished =
+      [this, finished = std::move(context_.observer.finished)](AttemptReport report) {
+        tasks_.erase(report.id);
+        finished(std::move(report));
+      };
 }
 
 void ProcessRunner::Start(AttemptSpec spec) {

@@ -4,14 +4,13 @@
 //   starting --spawned--> running --leader exits--> closing --nothing left--> done
 //                            \--ended by cause: TERM, grace, KILL--/
 //
-// What the leader leaves behind gets a moment to end by itself (a `tee` still draining a pipe), then
-// TERM, grace and KILL. Loop thread only.
+// What the leader leaves behind gets a moment to end by itself (a `tee` still draining a pipe),
+// then TERM, grace and KILL. Loop thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -82,7 +81,7 @@ class ProcessTask : public std::enable_shared_from_this<ProcessTask> {
   bool done_ = false;
   EndCause cause_ = EndCause::kNone;
   enum class Force : std::uint8_t { kNone, kTerm, kKill } force_ = Force::kNone;
-  Duration force_until_{0};  // boot time at which `force_` is raised while closing
+  Duration force_until_{0};            // boot time at which `force_` is raised while closing
   std::unordered_set<pid_t> claimed_;  // found below the leader when it was killed
 
   Duration began_{0};  // boot time of Start

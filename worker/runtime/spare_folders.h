@@ -17,8 +17,8 @@ class SpareFolders {
   // incarnation left there is used again if it is empty.
   explicit SpareFolders(std::string directory);
 
-  // `path` becomes an empty folder of mode 0700; parents are created, an empty folder there is taken,
-  // a full one is an error of kind kConflict.
+  // `path` becomes an empty folder of mode 0700; parents are created, an empty folder there is
+  // taken, a full one is an error of kind kConflict.
   Status Take(const std::string& path);
   // Takes the folder away if it is empty; false: it holds something and stays.
   bool Return(const std::string& path);

@@ -67,7 +67,8 @@ std::string_view PathOf(const SpawnRequest& request) {
   return "/usr/local/bin:/usr/bin:/bin";
 }
 
-// The program to execute, "" if PATH has none. A relative entry of PATH counts from the child's cwd.
+// The program to execute, "" if PATH has none. A relative entry of PATH counts from the child's
+// cwd.
 std::string Resolve(const SpawnRequest& request) {
   const std::string& name = request.argv[0];
   if (name.find('/') != std::string::npos) return name;
@@ -120,9 +121,8 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 }
 
 bool HasNul(const std::vector<std::string>& texts) {
-  return std::any_of(texts.begin(), texts.end(), [](const std::string& text) {
-    return text.find('\0') != std::string::npos;
-  });
+  return std::any_of(texts.begin(), texts.end(),
+                     [](const std::string& text) { return text.find('\0') != std::string::npos; });
 }
 
 SpawnError Explain(int error, const SpawnRequest& request) {
@@ -132,8 +132,8 @@ SpawnError Explain(int error, const SpawnRequest& request) {
   // posix_spawn tells one errno for chdir and exec alike.
   struct stat info {};
   if (!request.cwd.empty() && (::stat(request.cwd.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))) {
-    return {SpawnFailure::kRefused, fmt::format("cannot start in \"{}\": no such directory",
-                                                request.cwd)};
+    return {SpawnFailure::kRefused,
+            fmt::format("cannot start in \"{}\": no such directory", request.cwd)};
   }
   return {SpawnFailure::kRefused,
           fmt::format("cannot start \"{}\": {}", request.argv[0], strerror(error))};

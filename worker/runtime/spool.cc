@@ -75,8 +75,7 @@ std::string ResultRecord(const AttemptReport& report) {
 }
 
 std::string LostRecord(const SpoolEntry& entry) {
-  return Dump(
-      {{"record", "lost"}, {"attempt", entry.attempt.value}, {"proof", entry.lost_proof}});
+  return Dump({{"record", "lost"}, {"attempt", entry.attempt.value}, {"proof", entry.lost_proof}});
 }
 
 std::string AckRecord(AttemptId attempt) {
@@ -145,8 +144,7 @@ std::string ReadFileBytes(const std::string& path) {
 Spool::Spool(SpoolOptions options, boost::asio::io_context& context)
     : options_(std::move(options)), sync_timer_(context), sync_(options_.directory) {}
 
-Result<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options,
-                                           boost::asio::io_context& context) {
+Result<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options, boost::asio::io_context& context) {
   std::error_code error;
   std::filesystem::create_directories(options.directory, error);
   if (error) {
@@ -184,7 +182,8 @@ void Spool::ReadSegment(const std::string& path) {
   std::string_view rest = bytes;
   while (rest.size() >= kRecordHeaderBytes) {
     const std::uint32_t length = GetLittleEndian(rest);
-    if (length == 0 || length > kMaxRecordBytes || length > rest.size() - kRecordHeaderBytes) return;
+    if (length == 0 || length > kMaxRecordBytes || length > rest.size() - kRecordHeaderBytes)
+      return;
     const std::string_view payload = rest.substr(kRecordHeaderBytes, length);
     if (Crc32c(payload) != GetLittleEndian(rest.substr(4)) || !Apply(payload)) return;
     rest.remove_prefix(kRecordHeaderBytes + length);

@@ -1,21 +1,20 @@
 // What a worker must not forget when it dies (reliability.md R3): which attempts it began, and the
 // results the daemon has not acked. Lives in one directory per worker name, guarded by a flock.
 //
-// Segment files "seg-<n>-<incarnation>" hold records: 4 bytes length, 4 bytes CRC-32C (little endian), a JSON
-// object. Space is allocated in advance, so zeros follow the last record; reading stops at the first
-// record that is not whole. When a segment is full, all that is still needed is written to a new one
-// and, once that is durable, older ones are deleted.
+// Segment files "seg-<n>-<incarnation>" hold records: 4 bytes length, 4 bytes CRC-32C (little
+// endian), a JSON object. Space is allocated in advance, so zeros follow the last record; reading
+// stops at the first record that is not whole. When a segment is full, all that is still needed is
+// written to a new one and, once that is durable, older ones are deleted.
 //
 // A start record is in the page cache when RecordStart returns: it must survive the worker's death,
-// not the machine's. Results are fdatasynced in batches by the one extra thread, while they are sent
-// in parallel; a result acked within the batching time needs no sync at all.
+// not the machine's. Results are fdatasynced in batches by the one extra thread, while they are
+// sent in parallel; a result acked within the batching time needs no sync at all.
 //
 // Any I/O error ends the process with ExitCode::kIoError (R4). One thread uses this object.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -98,9 +97,9 @@ class Spool {
   std::set<Incarnation> earlier_;
   std::int64_t segment_number_ = 0;
   std::shared_ptr<UniqueFd> segment_;
-  std::size_t offset_ = 0;       // of the end of what is written
+  std::size_t offset_ = 0;  // of the end of what is written
   std::size_t rotate_at_ = 0;
-  std::string pending_;          // not yet written
+  std::string pending_;  // not yet written
   std::vector<std::string> old_segments_;
   bool sync_timer_armed_ = false;
   boost::asio::steady_timer sync_timer_;

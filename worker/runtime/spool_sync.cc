@@ -61,7 +61,8 @@ void SpoolSync::Run() {
         Fatal(ExitCode::kIoError, fmt::format("spool: fsync of directory: {}", strerror(errno)));
       }
     }
-    // Only now is everything they held safe elsewhere. A file that stays is read again and is harmless.
+    // Only now is everything they held safe elsewhere. A file that stays is read again and is
+    // harmless.
     for (const std::string& path : obsolete) ::unlink(path.c_str());
     lock.lock();
   }

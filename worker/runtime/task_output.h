@@ -1,7 +1,7 @@
 // What a process task hands back besides its exit code: the file named by NIGHTMILL_OUTPUT and the
-// folder named by NIGHTMILL_OUTPUT_DIR. The folder exists when the task starts (scripts redirect into
-// it); it is taken away again unless the task succeeded and put something there. The file lies beside
-// it. Loop thread only, but for Discard.
+// folder named by NIGHTMILL_OUTPUT_DIR. The folder exists when the task starts (scripts redirect
+// into it); it is taken away again unless the task succeeded and put something there. The file lies
+// beside it. Loop thread only, but for Discard.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace nightmill {
 
 class TaskOutput {
  public:
-  // `directory` is AttemptSpec::output_dir; "" makes everything here a no-op. `spares` outlives this.
+  // `directory` is AttemptSpec::output_dir; "" makes everything here a no-op. `spares` outlives
+  // this.
   TaskOutput(std::string directory, SpareFolders& spares);
 
   const std::string& directory() const { return directory_; }

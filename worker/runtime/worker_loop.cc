@@ -10,8 +10,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cstdio>
 #include <cerrno>
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <optional>
@@ -35,8 +35,8 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr Duration kSweepEvery = 5ms;
-// How long a new incarnation keeps the daemon waiting for the proof of death of the one before; what
-// is not proved by then is reported as still being killed.
+// How long a new incarnation keeps the daemon waiting for the proof of death of the one before;
+// what is not proved by then is reported as still being killed.
 constexpr Duration kSweepFirst = 2s;
 // How long a stopping worker waits for the last acks.
 constexpr Duration kLastWords = 1s;
@@ -140,7 +140,7 @@ class WorkerLoop {
   std::map<AttemptId, Held> held_;
   int places_used_ = 0;
   std::deque<AttemptId> ended_order_;
-  std::unordered_set<AttemptId> ended_;  // recently acked: a late repetition must not start them
+  std::unordered_set<AttemptId> ended_;     // recently acked: a late repetition must not start them
   std::unordered_set<AttemptId> in_hello_;  // results that the last Hello carried
   bool welcomed_ = false;
   Epoch highest_epoch_;
@@ -149,8 +149,9 @@ class WorkerLoop {
   bool stopping_ = false;
 };
 
-AttemptObserver ObserverOf(WorkerLoop& loop, void (WorkerLoop::*started)(const AttemptSpec&, pid_t,
-                                                                         const SpawnedProcess*),
+AttemptObserver ObserverOf(WorkerLoop& loop,
+                           void (WorkerLoop::*started)(const AttemptSpec&, pid_t,
+                                                       const SpawnedProcess*),
                            void (WorkerLoop::*finished)(AttemptReport)) {
   return {[&loop, started](const AttemptSpec& spec, pid_t pid, const SpawnedProcess* process) {
             (loop.*started)(spec, pid, process);
@@ -191,11 +192,11 @@ WorkerLoop::WorkerLoop(WorkerOptions options, std::string boot_id)
 
 Status WorkerLoop::Open() {
   NM_ASSIGN_OR_RETURN(
-      spool_, Spool::Open({.directory = fmt::format("{}/spool/{}", options_.state_dir,
-                                                    options_.name),
-                           .incarnation = incarnation_,
-                           .boot_id = boot_id_},
-                          io_));
+      spool_,
+      Spool::Open({.directory = fmt::format("{}/spool/{}", options_.state_dir, options_.name),
+                   .incarnation = incarnation_,
+                   .boot_id = boot_id_},
+                  io_));
   return Ok();
 }
 
@@ -353,8 +354,8 @@ void WorkerLoop::On(wire::StartAttempt message) {
   if (ended_.contains(spec.id)) return;
   if (stopping_ || spec.incarnation != incarnation_) {
     const char* why = stopping_ ? "worker is stopping" : "meant for another incarnation";
-    link_.Send(wire::Finished{
-        ReportFor(spec, outcome::Lost{fmt::format("start refused: {}", why)})});
+    link_.Send(
+        wire::Finished{ReportFor(spec, outcome::Lost{fmt::format("start refused: {}", why)})});
     return;
   }
   held_[spec.id].places = spec.places;
@@ -484,8 +485,7 @@ ExitCode RunWorker(WorkerOptions options) {
   WorkerLoop loop(std::move(options), BootId());
   if (const Status opened = loop.Open(); !opened.ok()) {
     fmt::print(stderr, "{}\n", opened.error().message);
-    return opened.error().code == ErrorCode::kConflict ? ExitCode::kStateOwned
-                                                       : ExitCode::kIoError;
+    return opened.error().code == ErrorCode::kConflict ? ExitCode::kStateOwned : ExitCode::kIoError;
   }
   loop.Run();
   return ExitCode::kOk;

@@ -1,6 +1,6 @@
 // The worker: one thread that holds attempts for a daemon which may come and go (architecture.md 4,
-// reliability.md 2). It owns the connection, the spool, the runners; it has no states of its own but
-// what it holds. What it promises:
+// reliability.md 2). It owns the connection, the spool, the runners; it has no states of its own
+// but what it holds. What it promises:
 //  - a start is in the spool before the process exists, a result before it is sent, and both until
 //    the daemon acked;
 //  - an attempt already held, or ended and not yet acked, is never started again;

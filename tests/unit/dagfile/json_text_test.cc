@@ -30,7 +30,8 @@ TEST(StrictJsonTest, CanonicalForm) {
       {"{}", "{}"},
       {"\xEF\xBB\xBF 1", "1"},
       // RFC 8785, 3.2.3: the example of sorting by UTF-16 code units.
-      {R"({"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\ud83d\ude00": 5, "\u0080": 6, "\u00f6": 7})",
+      {R"({"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\ud83d\ude00": 5,)"
+       R"( "\u0080": 6, "\u00f6": 7})",
        "{\"\\r\":2,\"1\":4,\"\u0080\":6,\"\u00f6\":7,\"\u20ac\":1,\"\U0001F600\":5,\"\uFB33\":3}"},
   };
   for (const auto& [text, expected] : cases) EXPECT_EQ(Canonical(text), expected) << text;

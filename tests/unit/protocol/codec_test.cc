@@ -83,10 +83,12 @@ struct Golden {
 
 template <class Variant, class Message>
 Golden Make(std::string name, Message message, Result<Variant> (*parse)(std::string_view)) {
-  return {std::move(name), [message](std::string& out) { return AppendFrame(Variant(message), out); },
+  return {std::move(name),
+          [message](std::string& out) { return AppendFrame(Variant(message), out); },
           [parse](std::string_view payload) -> Result<std::string> {
             NM_ASSIGN_OR_RETURN(const Variant read, parse(payload));
-            if (!std::holds_alternative<Message>(read)) return Internal("another message came back");
+            if (!std::holds_alternative<Message>(read))
+              return Internal("another message came back");
             std::string frame;
             NM_RETURN_IF_ERROR(AppendFrame(read, frame));
             return frame;
@@ -316,16 +318,28 @@ TEST(Codec, BytesThatAreNotUtf8) {
 
 TEST(Codec, MalformedPayloadsAreErrors) {
   const std::vector<std::string> bad = {
-      "", "{", "null", "[]", "\"hello\"", R"({})", R"({"type":1})", R"({"type":"nonsense"})",
-      R"({"type":"ack"})", R"({"type":"ack","attempts":["x"]})", R"({"type":"ack","attempts":{}})",
-      R"({"type":"kill","attempt":0,"reason":""})", R"({"type":"kill","attempt":1.0,"reason":""})",
+      "",
+      "{",
+      "null",
+      "[]",
+      "\"hello\"",
+      R"({})",
+      R"({"type":1})",
+      R"({"type":"nonsense"})",
+      R"({"type":"ack"})",
+      R"({"type":"ack","attempts":["x"]})",
+      R"({"type":"ack","attempts":{}})",
+      R"({"type":"kill","attempt":0,"reason":""})",
+      R"({"type":"kill","attempt":1.0,"reason":""})",
       R"({"type":"kill","attempt":18446744073709551615,"reason":""})",
       R"({"type":"welcome","protocol":1,"epoch":0,"next_token":"","verdicts":[]})",
       R"({"type":"welcome","protocol":99999999999,"epoch":1,"next_token":"","verdicts":[]})",
       R"({"type":"welcome","protocol":1,"epoch":1,"next_token":"","verdicts":[3]})",
-      R"({"type":"start","spec":{}})", R"({"type":"start","spec":null})",
+      R"({"type":"start","spec":{}})",
+      R"({"type":"start","spec":null})",
       R"({"type":"finished","report":{"attempt":1}})",
-      std::string(100'000, '['), std::string(100'000, '{'),
+      std::string(100'000, '['),
+      std::string(100'000, '{'),
       R"({"type":"ack","attempts":)" + std::string(50'000, '[') + std::string(50'000, ']') + "}"};
   for (const std::string& text : bad) {
     const std::string shown = text.substr(0, 80);

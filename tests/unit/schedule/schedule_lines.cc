@@ -1,4 +1,5 @@
-// Answers schedule lines on standard input, one per line, as `nightmill schedule next --jsonl` does.
+// Answers schedule lines on standard input, one per line, as `nightmill schedule next --jsonl`
+// does.
 #include <cstdio>
 #include <iostream>
 #include <string>

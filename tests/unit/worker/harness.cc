@@ -147,7 +147,8 @@ void WorkerTest::StartWorker(std::vector<std::string> more_args) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  const int error = posix_spawn(&worker, args[0].c_str(), nullptr, &attributes, argv.data(), environ);
+  const int error =
+      posix_spawn(&worker, args[0].c_str(), nullptr, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) throw std::runtime_error("cannot start the test worker");
 }

@@ -97,21 +97,21 @@ TEST_F(PartsTest, OutputsAsJson) {
     std::string text;
     std::string json;  // "" fails
   };
-  for (const Row& row : std::vector<Row>{
-           {OutputMode::kJson, " [1, 2.50]\n", "[1, 2.50]"},
-           {OutputMode::kJson, " \n", "null"},
-           {OutputMode::kJson, "1 2", ""},
-           {OutputMode::kJson, "\"\xFF\"", ""},
-           {OutputMode::kJson, std::string(64, '[') + std::string(64, ']'),
-            std::string(64, '[') + std::string(64, ']')},
-           {OutputMode::kJson, std::string(65, '[') + std::string(65, ']'), ""},
-           {OutputMode::kJson, std::string(100'000, '['), ""},
-           {OutputMode::kLines, "", "[]"},
-           {OutputMode::kLines, "\n", R"([""])"},
-           {OutputMode::kLines, "a\n\"b\"", R"(["a","\"b\""])"},
-           {OutputMode::kText, "", R"("")"},
-           {OutputMode::kText, "a\xFF\r\n\n", "\"a\xEF\xBF\xBD\""},
-           {OutputMode::kNone, "anything", "null"}}) {
+  for (const Row& row :
+       std::vector<Row>{{OutputMode::kJson, " [1, 2.50]\n", "[1, 2.50]"},
+                        {OutputMode::kJson, " \n", "null"},
+                        {OutputMode::kJson, "1 2", ""},
+                        {OutputMode::kJson, "\"\xFF\"", ""},
+                        {OutputMode::kJson, std::string(64, '[') + std::string(64, ']'),
+                         std::string(64, '[') + std::string(64, ']')},
+                        {OutputMode::kJson, std::string(65, '[') + std::string(65, ']'), ""},
+                        {OutputMode::kJson, std::string(100'000, '['), ""},
+                        {OutputMode::kLines, "", "[]"},
+                        {OutputMode::kLines, "\n", R"([""])"},
+                        {OutputMode::kLines, "a\n\"b\"", R"(["a","\"b\""])"},
+                        {OutputMode::kText, "", R"("")"},
+                        {OutputMode::kText, "a\xFF\r\n\n", "\"a\xEF\xBF\xBD\""},
+                        {OutputMode::kNone, "anything", "null"}}) {
     const Result<std::string> output = OutputToJson(row.text, row.mode);
     EXPECT_EQ(output.ok(), !row.json.empty()) << row.text.substr(0, 70);
     if (output.ok()) {

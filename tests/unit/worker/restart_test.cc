@@ -166,10 +166,8 @@ TEST_F(RestartTest, WhatAKilledWorkerLeftIsEndedAndReported) {
 TEST_F(RestartTest, AnotherBootIsProofEnough) {
   {
     boost::asio::io_context io;
-    auto spool = Spool::Open({.directory = Path("spool/local-1"),
-                              .incarnation = 77,
-                              .boot_id = "yesterday"},
-                             io);
+    auto spool = Spool::Open(
+        {.directory = Path("spool/local-1"), .incarnation = 77, .boot_id = "yesterday"}, io);
     ASSERT_TRUE(spool.ok());
     AttemptSpec spec = Process({"/bin/true"});
     spec.incarnation = 77;

@@ -85,10 +85,10 @@ struct Named {
   TestOperator op;
 };
 const Named kOperators[] = {
-    {"good", TestOperator(Good)},         {"fails", TestOperator(Fails)},
-    {"throws", TestOperator(Throws)},     {"segv", TestOperator(Segv)},
-    {"abort", TestOperator(Abort)},       {"exit", TestOperator(Exit)},
-    {"obedient", TestOperator(Obedient)}, {"deaf", TestOperator(Deaf)},
+    {"good", TestOperator(Good)},           {"fails", TestOperator(Fails)},
+    {"throws", TestOperator(Throws)},       {"segv", TestOperator(Segv)},
+    {"abort", TestOperator(Abort)},         {"exit", TestOperator(Exit)},
+    {"obedient", TestOperator(Obedient)},   {"deaf", TestOperator(Deaf)},
     {"publishes", TestOperator(Publishes)},
 };
 
