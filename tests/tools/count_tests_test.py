@@ -17,7 +17,7 @@ def gtest(passed=0, failed=0, skipped=0):
 
 
 def count(entries, reports=None):
-    """(last line, exit code) for ctest entries {name: status} and reports {name: GoogleTest JSON}."""
+    """(last line, exit code) for ctest entries {name: status} and GoogleTest reports by name."""
     with tempfile.TemporaryDirectory() as folder:
         results = pathlib.Path(folder) / "release/results"
         results.mkdir(parents=True)
