@@ -168,28 +168,32 @@ Result<HttpResponse> GetLogs(ApiContext& context, const HttpRequest& request) {
 }
 
 Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& request) {
-  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
-  const TaskInstanceRow& row = at.view.task;
+  NM_ASSIGN_OR_RETURN(const int map_index, MapIndexOf(request));
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  const std::string& task_id = request.Param("task_id");
   Result<TaskExplanation> explained = NotFound("not asked");
+  // The engine first: a queued run has no task instances yet, but its tasks have reasons.
   NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant now) {
-    explained = engine.ExplainTask(at.run.dag_id, at.run.run_id, row.task_id, row.map_index, now);
+    explained = engine.ExplainTask(run.dag_id, run.run_id, task_id, map_index, now);
   }));
-  json reasons = json::array();
-  json would_start = nullptr;
-  if (explained.ok()) {
-    for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));
-    would_start = JsonOf(explained->would_start_at);
-  } else {
+  if (!explained.ok()) {
+    NM_ASSIGN_OR_RETURN(const TaskView view, RequireTask(context, run, task_id, map_index));
+    const TaskInstanceRow& row = view.task;
     const std::string why = row.skip_reason.empty() ? "" : ": " + row.skip_reason;
-    reasons.push_back(
-        ToJson(Reason{"finished", fmt::format("{}{}", ToString(row.state), why), std::nullopt}));
+    TaskExplanation ended;
+    ended.state = row.state;
+    ended.reasons.push_back({"finished", fmt::format("{}{}", ToString(row.state), why), {}});
+    explained = std::move(ended);
   }
-  return JsonResponse(
-      {{"task_id", row.task_id},
-       {"map_index", row.map_index},
-       {"state", row.state == TaskState::kNone ? json(nullptr) : json(ToString(row.state))},
-       {"reasons", std::move(reasons)},
-       {"would_start_at", std::move(would_start)}});
+  json reasons = json::array();
+  for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));
+  const TaskState state = explained->state;
+  return JsonResponse({{"task_id", task_id},
+                       {"map_index", map_index},
+                       {"state", state == TaskState::kNone ? json(nullptr) : json(ToString(state))},
+                       {"reasons", std::move(reasons)},
+                       {"would_start_at", JsonOf(explained->would_start_at)}});
 }
 
 }  // namespace nightmill

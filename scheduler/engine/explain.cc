@@ -111,6 +111,10 @@ Result<TaskExplanation> Engine::ExplainTask(std::string_view dag_id, std::string
   }
   TaskExplanation answer;
   if (run->graph == nullptr) {
+    // Queued: it will take the newest version when it starts.
+    if (state_->dags.find(dag_id)->second.newest->dag->Find(task_id) < 0) {
+      return NotFound(fmt::format("no task \"{}\" in {}", task_id, dag_id));
+    }
     NM_ASSIGN_OR_RETURN(RunExplanation queued, ExplainRun(dag_id, run_id, now));
     answer.reasons = std::move(queued.reasons);
     return answer;
