@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -86,12 +88,14 @@ Result<UniqueFd> LockStateDir(const std::string& path) {
   return fd;
 }
 
-bool IsLocked(const std::string& file) {
+std::optional<int> LockHolder(const std::string& file) {
   const UniqueFd fd(open(file.c_str(), O_RDWR | O_CLOEXEC));
-  if (fd.get() < 0) return false;
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK;
-  flock(fd.get(), LOCK_UN);
-  return false;
+  if (fd.get() < 0) return std::nullopt;
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return std::nullopt;
+  const std::string text = ReadText(fd.get());
+  int pid = 0;
+  std::from_chars(text.data(), text.data() + text.size(), pid);
+  return std::max(pid, 0);
 }
 
 }  // namespace nightmill

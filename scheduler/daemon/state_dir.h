@@ -2,6 +2,7 @@
 // dying process gives back by itself. Thread rule: main thread, before anything else starts.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/base/result.h"
@@ -32,8 +33,9 @@ class UniqueFd {
 Status PrepareStateDir(const std::string& path);
 // flock on <path>/lock. kConflict, naming the holder's pid, if another daemon has it.
 Result<UniqueFd> LockStateDir(const std::string& path);
-// True if a living process holds the lock on this file; false also if the file does not exist.
-bool IsLocked(const std::string& file);
+// The pid that the living holder of the lock on this file wrote into it, 0 if it has not yet; none
+// if nobody holds it, also if the file does not exist.
+std::optional<int> LockHolder(const std::string& file);
 // mkdir -p with mode 0700.
 Status MakeDirs(const std::string& path);
 

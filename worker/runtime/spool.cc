@@ -161,7 +161,14 @@ Status Spool::Lock() {
   const std::string path = options_.directory + "/lock";
   lock_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock_.valid()) return Unavailable(fmt::format("{}: {}", path, strerror(errno)));
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return Ok();
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) {
+    // A daemon that starts meanwhile watches this process.
+    const std::string pid = fmt::format("{}\n", ::getpid());
+    if (::ftruncate(lock_.get(), 0) == 0 && ::pwrite(lock_.get(), pid.data(), pid.size(), 0) > 0) {
+      return Ok();
+    }
+    return Unavailable(fmt::format("{}: {}", path, strerror(errno)));
+  }
   if (errno != EWOULDBLOCK) return Unavailable(fmt::format("{}: {}", path, strerror(errno)));
   return Conflict(fmt::format("another worker uses the spool {}", options_.directory));
 }

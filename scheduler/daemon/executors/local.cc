@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/state_dir.h"
@@ -53,8 +54,11 @@ Status LocalExecutor::Start() {
   for (int i = 1; i <= options_.workers; ++i) {
     const std::string name = fmt::format("local-{}", i);
     const std::string lock = fmt::format("{}/spool/{}/lock", options_.state_dir, name);
-    if (IsLocked(lock)) {
-      spdlog::info("worker {} outlived the last daemon, waiting for its call", name);
+    // Watched before it calls: it may be on its way out, and then a new one must come. Without a
+    // pid it is just starting; the one spawned here finds the lock taken and is tried again later.
+    if (const std::optional<int> pid = LockHolder(lock); pid && *pid != 0) {
+      spdlog::info("worker {} (pid {}) outlived the last daemon, waiting for its call", name, *pid);
+      Watch(name, *pid);
       continue;
     }
     NM_RETURN_IF_ERROR(Spawn(name));
@@ -113,6 +117,7 @@ Status LocalExecutor::Spawn(const std::string& name) {
 void LocalExecutor::Watch(const std::string& name, int pid) {
   Worker& worker = workers_[name];
   if (worker.pid == pid && worker.pidfd) return;
+  worker.restart.reset();
   const int fd = OpenPidfd(pid);
   if (fd < 0) return OnDeath(name, pid);
   worker.pid = pid;
