@@ -1,7 +1,5 @@
 #include "operators/registry.h"
 
-#include <array>
-
 namespace nightmill {
 namespace {
 
@@ -10,10 +8,16 @@ struct Row {
   const Operator& (*get)();
 };
 
-constexpr std::array kOperators{
-    Row{"aggregate", Aggregate}, Row{"compact", Compact}, Row{"convert", Convert},
-    Row{"expect", Expect},       Row{"publish", Publish},
+// A line each, so that an operator is one line more.
+// clang-format off
+constexpr Row kOperators[] = {
+    {"aggregate", Aggregate},
+    {"compact", Compact},
+    {"convert", Convert},
+    {"expect", Expect},
+    {"publish", Publish},
 };
+// clang-format on
 
 }  // namespace
 

@@ -399,7 +399,8 @@ Result<Variant> ParseAny(std::string_view payload,
   std::string complaint;
   JsonFields fields(object, complaint);
   const std::string type = fields.Text("type");
-  // A Result from the start: GCC 12 takes the members of a variant moved into one for uninitialised.
+  // A Result from the start: GCC 12 takes the members of a variant moved into one for
+  // uninitialised.
   Result<Variant> message = read(type, fields);
   if (!complaint.empty()) return Invalid(fmt::format("message {}: {}", type, complaint));
   return message;
