@@ -22,6 +22,10 @@ struct Overloaded : Fs... {
 template <class... Fs>
 Overloaded(Fs...) -> Overloaded<Fs...>;
 
+// That an attempt has started decides nothing; it waits this long for a commit that is needed anyway,
+// which spares short attempts one of their two commits.
+constexpr std::chrono::milliseconds kLazyMail{20};
+
 Error Leaving() { return Unavailable("the daemon is shutting down", "try again when it is back"); }
 Error TimedOut(Duration timeout) {
   return Unavailable(fmt::format("no answer within {}", FormatDuration(timeout)),
@@ -51,7 +55,7 @@ bool SetRequestId(Event& event, RequestId id) {
 }  // namespace
 
 EventLoop::EventLoop(boost::asio::io_context& io, Engine& engine, Store& store)
-    : io_(io), engine_(engine), store_(store), timer_(io) {}
+    : io_(io), engine_(engine), store_(store), timer_(io), soon_(io) {}
 
 EventLoop::~EventLoop() { Close(); }
 
@@ -61,10 +65,22 @@ void EventLoop::Wake() {
   boost::asio::post(io_, [this] { Pump(); });
 }
 
+void EventLoop::WakeSoon() {
+  if (woken_ || soon_set_) return;
+  soon_set_ = true;
+  soon_.expires_after(kLazyMail);
+  soon_.async_wait([this](const boost::system::error_code& error) {
+    const std::lock_guard lock(mutex_);
+    soon_set_ = false;
+    if (!error && !mail_.empty()) Wake();
+  });
+}
+
 void EventLoop::Post(const std::string& worker, Event event) {
   const std::lock_guard lock(mutex_);
+  const bool lazy = std::holds_alternative<event::AttemptStarted>(event);
   mail_.push_back({worker, std::move(event)});
-  Wake();
+  lazy ? WakeSoon() : Wake();
 }
 
 Result<command::ReplyBody> EventLoop::Call(Request request, Duration timeout) {

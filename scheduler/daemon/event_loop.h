@@ -62,6 +62,7 @@ class EventLoop : public Mailbox {
   };
 
   void Wake();
+  void WakeSoon();
   Batch TakeBatch();
   void Enrich(Event& event, Instant now);
   void Perform(Step& step, Batch& batch, std::map<RequestId, Pending>& replies);
@@ -74,6 +75,7 @@ class EventLoop : public Mailbox {
   Store& store_;
   WorkerGateway* gateway_ = nullptr;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer soon_;  // for mail that nothing waits for
   std::function<void(bool)> on_stop_;
 
   std::mutex mutex_;  // guards the members below
@@ -83,6 +85,7 @@ class EventLoop : public Mailbox {
   std::vector<std::shared_ptr<std::promise<Status>>> writers_;
   RequestId last_request_;
   bool woken_ = false;
+  bool soon_set_ = false;
   bool closed_ = false;
 };
 

@@ -33,9 +33,9 @@ struct EngineConfig {
   std::vector<std::pair<std::string, std::string>> base_env;  // PATH HOME LANG TZ USER TMPDIR
   int parallelism = limits::kDefaultParallelism;
   int sensor_parallelism = limits::kDefaultSensorParallelism;
-  // Attempts of one place sent to a worker beyond its places, so that a place that falls free
-  // starts the next one without a round trip.
-  int prefetch = 2;
+  // Most short process attempts sent to a worker beyond its places, so that a place that falls free
+  // starts the next one without waiting for a commit.
+  int prefetch = 8;
 };
 
 struct Step {

@@ -14,8 +14,9 @@
 namespace nightmill {
 namespace {
 
-// Attempts up to this long are worth sending ahead of a free place.
-constexpr std::int64_t kShortAttemptUs = 100'000;
+// Work that a place should have at hand beyond its running attempt: about one slow commit. Long
+// attempts get nothing ahead, so none waits behind one.
+constexpr std::int64_t kAheadUs = 40'000;
 
 const Task& TaskOf(const LiveRun& run, int task) {
   return run.graph->dag->tasks[static_cast<std::size_t>(task)];
@@ -26,9 +27,9 @@ int PlacesOf(const Task& task, const LiveWorker& worker) {
 }
 
 int CapacityOf(const EngineState& state, const LiveWorker& worker, const Task& task) {
-  const bool ahead = task.kind == TaskKind::kProcess && worker.average_us > 0 &&
-                     worker.average_us < kShortAttemptUs;
-  return worker.places + (ahead ? state.config.prefetch : 0);
+  if (task.kind != TaskKind::kProcess || worker.average_us <= 0) return worker.places;
+  const std::int64_t ahead = kAheadUs * worker.places / worker.average_us;
+  return worker.places + static_cast<int>(std::min<std::int64_t>(ahead, state.config.prefetch));
 }
 
 // The connected worker with the most free places that can take the task, or null.
