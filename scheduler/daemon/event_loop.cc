@@ -22,8 +22,8 @@ struct Overloaded : Fs... {
 template <class... Fs>
 Overloaded(Fs...) -> Overloaded<Fs...>;
 
-// That an attempt has started decides nothing; it waits this long for a commit that is needed anyway,
-// which spares short attempts one of their two commits.
+// That an attempt has started decides nothing; it waits this long for a commit that is needed
+// anyway, which spares short attempts one of their two commits.
 constexpr std::chrono::milliseconds kLazyMail{20};
 
 Error Leaving() { return Unavailable("the daemon is shutting down", "try again when it is back"); }
