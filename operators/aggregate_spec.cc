@@ -77,7 +77,8 @@ OpResult<FeatureSpec> ParseFeature(const Json& json, std::string pointer) {
   std::string words;
   for (const AggregateFnRow& r : AggregateFunctions()) {
     if (r.word == word) row = &r;
-    words += (words.empty() ? "" : " ") + std::string(r.word);
+    if (!words.empty()) words += ' ';
+    words += r.word;
   }
   if (row == nullptr) {
     return SpecError(pointer + "/fn", fmt::format("unknown function '{}'", word),

@@ -87,7 +87,10 @@ class SpecParser {
  private:
   OperatorError UnknownKind(std::string_view word) const {
     std::string names;
-    for (const KindRow& r : kKinds) names += (names.empty() ? "" : " ") + std::string(r.word);
+    for (const KindRow& r : kKinds) {
+      if (!names.empty()) names += ' ';
+      names += r.word;
+    }
     return SpecError(pointer_ + "/type", fmt::format("unknown check '{}'", word),
                      "checks: " + names);
   }

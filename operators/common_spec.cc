@@ -12,6 +12,7 @@
 #include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/base/time.h"
+#include "core/dagfile/dag_json.h"
 #include "core/schedule/time_zone.h"
 
 namespace nightmill {
@@ -399,8 +400,9 @@ std::optional<std::int64_t> ParseByteSize(const json& value) {
 
 OpResult<json> ParseSpecText(std::string_view text) {
   if (text.size() > limits::kMaxJsonBytes) return BadSpec("the spec is too long", "spec");
-  json spec = json::parse(text, nullptr, false);
-  if (spec.is_discarded()) return BadSpec("the spec is not valid JSON", "spec");
+  const Result<std::string> strict = ParseStrictJson(text, true);
+  if (!strict.ok()) return BadSpec(strict.error().message, "json", strict.error().hint);
+  json spec = json::parse(*strict);
   if (!spec.is_object()) return BadSpec("the spec is not a JSON object", "spec");
   return spec;
 }
@@ -411,10 +413,10 @@ OpResult<CommonSpec> ParseCommon(const json& spec, const SpecFields& fields) {
   CommonSpec common;
   NM_RETURN_IF_ERROR(ParseRunFields(spec, common));
   if (const auto it = spec.find(fields.in_field); it != spec.end()) {
-    NM_ASSIGN_OR_RETURN(common.in, ParseIn(*it, "/" + std::string(fields.in_field)));
+    NM_ASSIGN_OR_RETURN(common.in, ParseIn(*it, fmt::format("/{}", fields.in_field)));
   }
   if (const auto it = spec.find(fields.out_field); it != spec.end()) {
-    NM_ASSIGN_OR_RETURN(common.out, ParseOut(*it, "/" + std::string(fields.out_field)));
+    NM_ASSIGN_OR_RETURN(common.out, ParseOut(*it, fmt::format("/{}", fields.out_field)));
   }
   common.spec_hash = Sha256Hex(TextOfData(spec));
   return common;

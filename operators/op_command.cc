@@ -103,6 +103,23 @@ OpResult<std::string> TypeOf(const std::string& spec) {
   return type->get<std::string>();
 }
 
+// The budget of a run without a daemon: as asked for, else that of the spec, which a daemon would
+// grant too. nullopt for a text that is no size.
+std::optional<std::int64_t> MemoryOf(const std::optional<std::string>& asked,
+                                     const std::string& spec) {
+  nlohmann::json size;
+  if (asked) {
+    const auto number = Number(*asked);
+    size = number ? nlohmann::json(*number) : nlohmann::json(*asked);
+  } else if (const auto parsed = ParseSpecText(spec); parsed.ok() && parsed->contains("memory")) {
+    size = (*parsed)["memory"];
+  }
+  const auto bytes = size.is_null() ? std::optional(kDefaultMemory) : ParseByteSize(size);
+  // What is wrong in the spec is told by the operator, with the place.
+  if (!asked && !bytes) return kDefaultMemory;
+  return bytes && *bytes > 0 ? bytes : std::nullopt;
+}
+
 OperatorResult RunSpec(const std::string& spec, const OperatorContext& context) {
   const OpResult<std::string> type = TypeOf(spec);
   if (!type.ok()) return type.error();
@@ -182,18 +199,11 @@ int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::o
   OperatorContext context;
   context.data_root = ResolvePath(here, words->Last("--data-root").value_or("."));
   context.attempt_name = "op";
-  context.memory_bytes = kDefaultMemory;
   context.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   if (const auto text = words->Last("--threads")) {
     const auto threads = Number(*text);
     if (!threads || *threads < 1 || *threads > 1024) return Usage(kUsage, err);
     context.threads = static_cast<int>(*threads);
-  }
-  if (const auto text = words->Last("--memory")) {
-    const auto number = Number(*text);
-    const auto memory = ParseByteSize(number ? nlohmann::json(*number) : nlohmann::json(*text));
-    if (!memory || *memory <= 0) return Usage(kUsage, err);
-    context.memory_bytes = *memory;
   }
   context.cancelled = &cancelled;
   context.progress = &progress;
@@ -204,8 +214,15 @@ int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::o
   const auto spec =
       LocalFileSystem().ReadAll(path, static_cast<std::int64_t>(limits::kMaxJsonBytes));
   if (!spec.ok()) return Fail(spec.error(), out, err);
+  const auto memory = MemoryOf(words->Last("--memory"), *spec);
+  if (!memory) return Usage(kUsage, err);
+  context.memory_bytes = *memory;
   const OperatorResult result = RunSpec(*spec, context);
-  if (const auto* error = std::get_if<OperatorError>(&result)) return Fail(*error, out, err);
+  if (const auto* error = std::get_if<OperatorError>(&result)) {
+    OperatorError told = *error;
+    if (told.reason == "json") told.file = path;
+    return Fail(told, out, err);
+  }
   out << std::get<std::string>(result) << '\n';
   return 0;
 }

@@ -99,8 +99,9 @@ std::string DecimalText(Int128 value, int scale) {
   std::string digits = Int128ToString(value < 0 ? -value : value);
   const auto places = static_cast<std::size_t>(scale);
   if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
-  if (places > 0) digits.insert(digits.size() - places, ".");
-  return (value < 0 ? "\"-" : "\"") + digits + '"';
+  if (places > 0) digits.insert(digits.size() - places, 1, '.');
+  if (value < 0) digits.insert(0, 1, '-');
+  return '"' + digits + '"';
 }
 
 std::optional<std::string> FromHex(std::string_view text) {

@@ -12,6 +12,7 @@
 
 #include "operators/columnar/file_system.h"
 #include "operators/operator.h"
+#include "operators/table/table_cli.h"
 
 namespace nightmill {
 
@@ -70,6 +71,23 @@ class OperatorHarness {
       return {{"error", nlohmann::json::parse(ToJson(*error))}};
     }
     return nlohmann::json::parse(std::get<std::string>(result));
+  }
+
+  // Publishes the text of a CSV file with these columns as a partition of a table, or reports why
+  // not.
+  nlohmann::json Load(const std::string& table, const nlohmann::json& schema,
+                      const std::string& csv, const nlohmann::json& out = {}) {
+    dir.Write("load.csv", csv);
+    nlohmann::json target = {{"path", table}};
+    if (out.is_object()) target.update(out);
+    return Report(
+        {{"type", "convert"}, {"in", {{"path", "load.csv"}}}, {"schema", schema}, {"out", target}});
+  }
+  // Rows of a table as JSON objects, in their order.
+  nlohmann::json Rows(const std::string& table) {
+    const auto head = ReadTableHead(LocalFileSystem(), {dir.At(table), {}, {}}, 1'000'000'000);
+    if (!head.ok()) return {{"error", nlohmann::json::parse(ToJson(head.error()))}};
+    return nlohmann::json::parse(HeadToJson(*head)).at("rows");
   }
 
   ScratchDir dir;

@@ -1,0 +1,258 @@
+// `publish`, `compact` and `expect`: what they let through, what they refuse, and that readers see
+// a table change as a whole or not at all.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "tests/unit/operators/operator_harness.h"
+
+namespace nightmill {
+namespace {
+
+using Json = nlohmann::json;
+
+const Json kSchema = {{"k", "int64"}, {"t", "string"}, {"x", "float64"}};
+
+std::string Csv(int first, int rows) {
+  std::string csv = "k,t,x\n";
+  for (int i = first; i < first + rows; ++i) {
+    csv += std::to_string((i * 7) % 101) + ",t" + std::to_string(i % 3) + "," +
+           (i % 10 == 0 ? "" : std::to_string(i) + ".5") + "\n";
+  }
+  return csv;
+}
+
+// A lake of two days in many small files.
+void LoadLake(OperatorHarness& h) {
+  for (const char* day : {"2011-05-01", "2011-05-02"}) {
+    const Json report = h.Load("lake", kSchema, Csv(day[9] - '0', 60),
+                               {{"partition", {{"day", day}}}, {"max_rows_per_file", 11}});
+    ASSERT_EQ(report.value("outcome", ""), "published") << report;
+  }
+}
+
+std::multiset<std::string> Content(OperatorHarness& h, const std::string& table) {
+  std::multiset<std::string> rows;
+  for (const Json& row : h.Rows(table)) rows.insert(row.dump());
+  return rows;
+}
+
+std::size_t FileCount(OperatorHarness& h, const std::string& table) {
+  return TableFiles(LocalFileSystem(), {h.dir.At(table), {}, {}})->size();
+}
+
+Json PublishSpec() {
+  return {{"type", "publish"},
+          {"from", {{"path", "lake"}, {"partition", {{"day", "2011-05-01"}}}}},
+          {"to", {{"path", "public"}, {"partition", {{"as_of", "2011-05-01"}}}}}};
+}
+
+TEST(Publish, CopiesAPartitionOnce) {
+  OperatorHarness h;
+  LoadLake(h);
+  Json spec = PublishSpec();
+  spec["suite"] = {{{"type", "row_count_between"}, {"min", 60}, {"max", 60}}};
+  const Json report = h.Report(spec);
+  ASSERT_EQ(report.value("outcome", ""), "published") << report;
+  EXPECT_EQ(report["partitions"][0]["rows"], 60);
+  EXPECT_EQ(FileCount(h, "public"), 6u);
+  const auto files = h.dir.Files("public");
+  EXPECT_EQ(h.Report(spec)["outcome"], "unchanged");
+  EXPECT_EQ(h.dir.Files("public"), files);
+  for (const Json& row : h.Rows("public")) EXPECT_EQ(row["as_of"], "2011-05-01");
+}
+
+TEST(Publish, RefusesWhatIsNotSoundAndKeepsTheTable) {
+  OperatorHarness h;
+  LoadLake(h);
+  ASSERT_EQ(h.Report(PublishSpec())["outcome"], "published");
+  const auto before = h.dir.Files("public");
+  const auto expect = [&](const Json& spec, const char* code) {
+    const Json report = h.Report(spec);
+    ASSERT_TRUE(report.contains("error")) << report;
+    EXPECT_EQ(report["error"]["code"], code) << report;
+    EXPECT_EQ(h.dir.Files("public"), before);
+  };
+  Json spec = PublishSpec();
+  spec["suite"] = {{{"type", "unique"}, {"col", "t"}}};
+  expect(spec, "check");
+  spec["suite"] = {{{"type", "unique"}, {"col", "nope"}}};
+  expect(spec, "bad_spec");
+  spec = PublishSpec();
+  spec["from"]["partition"]["day"] = "2011-05-09";
+  expect(spec, "io");
+  const auto lake = h.dir.Files("lake/data");
+  h.dir.Write("torn/a.parquet", lake.begin()->second.substr(0, lake.begin()->second.size() - 9));
+  spec["from"] = {{"path", "torn"}};
+  expect(spec, "bad_input");
+  h.dir.Write("text/a.csv", "k\n1\n");
+  spec["from"] = {{"path", "text"}};
+  expect(spec, "bad_spec");
+}
+
+TEST(Publish, AnUnwritableTableIsNamed) {
+  OperatorHarness h;
+  LoadLake(h);
+  h.dir.Write("file", "");
+  Json spec = PublishSpec();
+  spec["to"]["path"] = "file/public";
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "io") << error;
+  EXPECT_NE(error["file"].get<std::string>().find("file/public"), std::string::npos);
+}
+
+Json CompactSpec() {
+  return {
+      {"type", "compact"}, {"in", {{"path", "lake"}, {"partition_by", "day"}}}, {"sort", {"k"}}};
+}
+
+TEST(Compact, FewerFilesTheSameRows) {
+  OperatorHarness h;
+  LoadLake(h);
+  const auto rows = Content(h, "lake");
+  EXPECT_EQ(FileCount(h, "lake"), 12u);
+  const Json report = h.Report(CompactSpec());
+  ASSERT_EQ(report.value("outcome", ""), "published") << report;
+  EXPECT_EQ(report["files_before"], 12);
+  EXPECT_EQ(report["files_after"], 2);
+  EXPECT_EQ(FileCount(h, "lake"), 2u);
+  EXPECT_EQ(Content(h, "lake"), rows);
+  std::int64_t last = -1;
+  for (const Json& row : h.Rows("lake")) {
+    if (row["day"] != "2011-05-01") break;
+    EXPECT_GE(row["k"].get<std::int64_t>(), last);
+    last = row["k"];
+  }
+  const auto files = h.dir.Files("lake");
+  EXPECT_EQ(h.Report(CompactSpec())["outcome"], "unchanged");
+  EXPECT_EQ(h.dir.Files("lake"), files);
+  // The version before is still there for its readers.
+  const std::int64_t version = report["version"];
+  const auto old = TableFiles(LocalFileSystem(), {h.dir.At("lake"), {}, version - 1});
+  ASSERT_TRUE(old.ok());
+  EXPECT_EQ(old->size(), 12u);
+}
+
+TEST(Compact, AKilledOrFencedAttemptLeavesTheTableAsItWas) {
+  OperatorHarness h;
+  LoadLake(h);
+  const auto rows = Content(h, "lake");
+  h.context.leave_to_publish = []() -> Status { ::_exit(9); };
+  EXPECT_EXIT((void)h.Run(CompactSpec()), ::testing::ExitedWithCode(9), "");
+  EXPECT_EQ(FileCount(h, "lake"), 12u);
+  h.context.leave_to_publish = []() -> Status { return Unavailable("fenced"); };
+  EXPECT_EQ(h.Report(CompactSpec())["error"]["code"], "cancelled");
+  EXPECT_EQ(FileCount(h, "lake"), 12u);
+  EXPECT_EQ(Content(h, "lake"), rows);
+  h.context.leave_to_publish = [] { return Ok(); };
+  EXPECT_EQ(h.Report(CompactSpec())["outcome"], "published");
+  EXPECT_EQ(Content(h, "lake"), rows);
+}
+
+TEST(Compact, ATableThatIsNoneIsNamed) {
+  OperatorHarness h;
+  Json spec = CompactSpec();
+  EXPECT_EQ(h.Report(spec)["error"]["code"], "io");
+  LoadLake(h);
+  spec["sort"] = {"nope"};
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "bad_spec") << error;
+  EXPECT_EQ(FileCount(h, "lake"), 12u);
+}
+
+TEST(Expect, EveryCheckPassesAndFails) {
+  OperatorHarness h;
+  h.Load("t", {{"k", "int64"}, {"t", "string"}, {"x", "float64"}, {"d", "date"}},
+         "k,t,x,d\n1,a,0.5,2011-05-01\n2,b,,2011-05-02\n3,a,nan,2011-05-03\n4,,2,\n");
+  struct Case {
+    bool passes;
+    const char* check;
+  };
+  const Case cases[] = {
+      {true, R"({"type":"row_count_between","min":4,"max":4})"},
+      {false, R"({"type":"row_count_between","min":5})"},
+      {false, R"({"type":"row_count_between","max":3})"},
+      {true, R"({"type":"not_null","col":"k"})"},
+      {false, R"({"type":"not_null","col":"t"})"},
+      {true, R"({"type":"not_null","col":"t","mostly":0.75})"},
+      {false, R"({"type":"not_null","col":"t","mostly":0.76})"},
+      {true, R"({"type":"between","col":"k","min":1,"max":4})"},
+      {false, R"({"type":"between","col":"k","min":2})"},
+      {true, R"({"type":"between","col":"k","min":2,"mostly":0.75})"},
+      {false, R"({"type":"between","col":"x","max":10})"},
+      {true, R"({"type":"between","col":"d","min":"2011-05-01","max":"2011-05-03"})"},
+      {false, R"({"type":"between","col":"d","max":"2011-05-02"})"},
+      {true, R"({"type":"in_set","col":"t","values":["a","b"]})"},
+      {false, R"({"type":"in_set","col":"t","values":["a"]})"},
+      {true, R"({"type":"in_set","col":"k","values":[1,2,3,4]})"},
+      {true, R"({"type":"contains","col":"t","values":["b","a"]})"},
+      {false, R"({"type":"contains","col":"t","values":["c"]})"},
+      {true, R"({"type":"unique","col":"k"})"},
+      {false, R"({"type":"unique","col":"t"})"},
+      {true, R"({"type":"type","col":"x","is":"float64"})"},
+      {false, R"({"type":"type","col":"x","is":"float32"})"},
+      {true, R"({"type":"schema","columns":{"k":"int64","t":"string","x":"float64","d":"date"}})"},
+      {false, R"({"type":"schema","columns":{"k":"int64"}})"},
+  };
+  for (const Case& c : cases) {
+    Json spec = {{"type", "expect"},
+                 {"in", {{"path", "t"}}},
+                 {"suite", Json::array({Json::parse(c.check)})}};
+    const Json report = h.Report(spec);
+    if (c.passes) {
+      EXPECT_EQ(report.value("outcome", ""), "checked") << c.check << report;
+      continue;
+    }
+    ASSERT_TRUE(report.contains("error")) << c.check << report;
+    EXPECT_EQ(report["error"]["code"], "check") << c.check << report;
+    EXPECT_FALSE(report["error"]["detail"]["results"][0]["success"].get<bool>());
+    spec["on_fail"] = "warn";
+    EXPECT_EQ(h.Report(spec)["warnings"].size(), 1u) << c.check;
+    spec.erase("on_fail");
+    spec["suite"][0]["severity"] = "warn";
+    EXPECT_EQ(h.Report(spec)["outcome"], "checked") << c.check;
+  }
+}
+
+TEST(Expect, WhatCannotBeCheckedNeverPasses) {
+  OperatorHarness h;
+  h.Load("t", {{"k", "int64"}}, "k\n1\n");
+  const std::pair<Json, const char*> cases[] = {
+      {{{"type", "not_null"}, {"col", "nope"}}, "bad_spec"},
+      {{{"type", "unheard_of"}}, "bad_spec"},
+      {{{"type", "between"}, {"col", "k"}, {"min", "low"}}, "bad_spec"},
+      {{{"type", "not_null"}, {"col", "k"}, {"mostly", 2}}, "bad_spec"},
+  };
+  for (const auto& [check, code] : cases) {
+    const Json report =
+        h.Report({{"type", "expect"}, {"in", {{"path", "t"}}}, {"suite", Json::array({check})}});
+    ASSERT_TRUE(report.contains("error")) << check << report;
+    EXPECT_EQ(report["error"]["code"], code) << check << report;
+  }
+  EXPECT_EQ(h.Report({{"type", "expect"}, {"in", {{"path", "none"}}}, {"suite", Json::array()}})
+                .at("error")
+                .at("code"),
+            "io");
+}
+
+TEST(Expect, ResultsDoNotDependOnThreads) {
+  OperatorHarness h;
+  LoadLake(h);
+  Json seen;
+  for (const int threads : {1, 2, 4}) {
+    h.context.threads = threads;
+    const Json report =
+        h.Report({{"type", "expect"},
+                  {"in", {{"path", "lake"}}},
+                  {"suite",
+                   {{{"type", "in_set"}, {"col", "k"}, {"values", {1, 2}}, {"mostly", 0.0}},
+                    {{"type", "unique"}, {"col", "x"}, {"mostly", 0.0}}}}});
+    ASSERT_TRUE(report.contains("checks")) << report;
+    if (seen.is_null()) seen = report["checks"];
+    EXPECT_EQ(report["checks"], seen);
+  }
+}
+
+}  // namespace
+}  // namespace nightmill
