@@ -3,9 +3,8 @@
 // not become one. Pure.
 #pragma once
 
-#include <string>
-
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 namespace nightmill::dagfile {
 

@@ -3,10 +3,9 @@
 // their docs only; dag_build reads them.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string_view>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "core/dagfile/field_schema.h"
 #include "core/model/dag.h"

@@ -29,9 +29,9 @@ struct Diagnostic {
   int line = 0;  // from 1
   int col = 0;   // from 1, in code points
   std::string message;
-  std::string hint;      // "did you mean \"gate\"?"
-  std::string excerpt;   // the source line
-  int length = 1;        // code points to underline
+  std::string hint;     // "did you mean \"gate\"?"
+  std::string excerpt;  // the source line
+  int length = 1;       // code points to underline
 };
 
 struct DagFileOptions {
@@ -42,7 +42,7 @@ struct DagFileOptions {
 };
 
 struct DagFileResult {
-  std::shared_ptr<const Dag> dag;  // null if there is any error
+  std::shared_ptr<const Dag> dag;       // null if there is any error
   std::vector<Diagnostic> diagnostics;  // first 100, ordered by place
 
   bool ok() const { return dag != nullptr; }

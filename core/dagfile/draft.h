@@ -5,12 +5,11 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/diagnostics.h"
@@ -50,8 +49,8 @@ struct Draft {
   const DagFileOptions& options;
   Diagnostics out;
 
-  nlohmann::json doc;  // without x-* keys
-  Dag dag;             // tasks in the order of the file: index i is /tasks/i
+  nlohmann::json doc;               // without x-* keys
+  Dag dag;                          // tasks in the order of the file: index i is /tasks/i
   std::vector<nlohmann::json> own;  // the operator's own fields of task i
   std::vector<FieldSet> set;        // common fields of task i that were given
   std::vector<OutputUse> outputs;

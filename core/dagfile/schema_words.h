@@ -1,9 +1,8 @@
 // Words for what a schema refuses: the walk behind JsonSchema::Explain.
 #pragma once
 
-#include <vector>
-
 #include <nlohmann/json_fwd.hpp>
+#include <vector>
 
 #include "core/dagfile/json_schema.h"
 

@@ -3,10 +3,9 @@
 // generated JSON Schema, validation, building and canonical form all walk it.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string_view>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "core/dagfile/field_schema.h"
 #include "core/model/task.h"
@@ -19,10 +18,10 @@ inline constexpr unsigned kAllKinds = 63;
 
 struct TaskField {
   std::string_view name;
-  unsigned kinds;     // bits of KindBit
-  bool in_defaults;   // may stand in `defaults` and `task_templates`
-  bool templated;     // its strings are templates
-  bool not_yet;       // only the value that means "off" is accepted
+  unsigned kinds;    // bits of KindBit
+  bool in_defaults;  // may stand in `defaults` and `task_templates`
+  bool templated;    // its strings are templates
+  bool not_yet;      // only the value that means "off" is accepted
   nlohmann::json (*schema)();
   // Null for metadata that no Task member holds (kept in the canonical form as it is).
   void (*apply)(const nlohmann::json& value, Task& task, const Site& site);

@@ -72,8 +72,7 @@ bool Overdue(const LiveRun& run, int task, const TaskInstanceRow& row, Instant a
 
 TryFailure TotalTimeout(const LiveRun& run, int task) {
   const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
-  return {"timed_out", "total",
-          fmt::format("total_timeout {} reached", FormatDuration(*limit))};
+  return {"timed_out", "total", fmt::format("total_timeout {} reached", FormatDuration(*limit))};
 }
 
 void SkipUnstartedItems(EngineState& state, LiveRun& run, int task) {

@@ -75,10 +75,10 @@ struct PutPool {
   PoolRow pool;
 };
 
-// A worker said hello. `open` are the attempts it holds (also process trees of an earlier incarnation
-// that are not proved dead yet), `results` what its spool kept, `lost`
-// those whose processes are proved dead without a result. Attempts of this worker in none of the
-// three never started.
+// A worker said hello. `open` are the attempts it holds (also process trees of an earlier
+// incarnation that are not proved dead yet), `results` what its spool kept, `lost` those whose
+// processes are proved dead without a result. Attempts of this worker in none of the three never
+// started.
 struct LostAttempt {
   AttemptId attempt;
   std::string cause;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "core/template/template.h"
 
@@ -37,16 +38,25 @@ int InternBucket(EngineState& state, const std::vector<PoolRequest>& pools) {
   return it->second;
 }
 
+// Tasks whose outputs the templates inside `value` name.
+void AddProducers(const Dag& dag, const nlohmann::json& value, std::vector<int>& producers) {
+  if (value.is_structured()) {
+    for (const nlohmann::json& inner : value) AddProducers(dag, inner, producers);
+  }
+  if (!value.is_string()) return;
+  const Result<TemplateFacts> facts = InspectTemplate(value.get_ref<const std::string&>());
+  if (!facts.ok()) return;  // validation has reported it; rendering will fail the task
+  for (const std::string& id : facts->outputs) {
+    const int index = dag.Find(id);
+    if (index >= 0) producers.push_back(index);
+  }
+}
+
 std::vector<int> MapProducers(const Dag& dag, const Task& task) {
   std::vector<int> producers;
   if (!task.map) return producers;
   for (const auto& [name, over] : task.map->over) {
-    const Result<TemplateFacts> facts = InspectTemplate(over);
-    if (!facts.ok()) continue;  // validation has reported it; rendering will fail the task
-    for (const std::string& id : facts->outputs) {
-      const int index = dag.Find(id);
-      if (index >= 0) producers.push_back(index);
-    }
+    AddProducers(dag, nlohmann::json::parse(over), producers);
   }
   std::sort(producers.begin(), producers.end());
   producers.erase(std::unique(producers.begin(), producers.end()), producers.end());

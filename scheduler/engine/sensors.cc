@@ -45,8 +45,7 @@ const LiveWorker* PokeWorker(const EngineState& state) {
 // `deferred_since` must be set.
 void ArmSensorTimeout(EngineState& state, const LiveRun& run, int task, int position) {
   const auto index = static_cast<std::size_t>(task);
-  const TaskInstanceRow& row =
-      run.nodes[index].instances[static_cast<std::size_t>(position)].row;
+  const TaskInstanceRow& row = run.nodes[index].instances[static_cast<std::size_t>(position)].row;
   state.timers.push({*row.deferred_since + run.graph->dag->tasks[index].sensor_timeout,
                      TimerKind::kSensorTimeout,
                      run.row.run,

@@ -20,6 +20,7 @@
 
 #include "core/rules/trigger_rule.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/timer.h"
 
 namespace nightmill {
 
@@ -79,9 +80,9 @@ struct LiveDag {
   std::shared_ptr<const DagGraph> newest;
   std::set<QueuedRunKey> queued;
   std::map<std::string, RunKey, std::less<>> live_by_id;  // run_id of queued and running runs
-  std::set<Instant> taken;  // logical dates of runs beyond the slot cursor
-  int active_live = 0;      // running runs of the live lane
-  int held = 0;             // instances that hold slots over all runs
+  std::set<Instant> taken;            // logical dates of runs beyond the slot cursor
+  int active_live = 0;                // running runs of the live lane
+  int held = 0;                       // instances that hold slots over all runs
   std::optional<Instant> slot_timer;  // the newest kSlot timer that has not fired
 };
 
@@ -129,33 +130,6 @@ struct ReadyKey {
 struct ReadyBucket {
   std::vector<PoolRequest> pools;
   std::set<ReadyKey> nodes;
-};
-
-enum class TimerKind : std::uint8_t {
-  kSlot,
-  kRunAfter,
-  kRunTimeout,
-  kQueueExpiry,
-  kInstanceDue,
-  kSensorTimeout,
-  kQueueTimeout,
-  kTotalTimeout,
-};
-struct Timer {
-  Instant at;
-  TimerKind kind = TimerKind::kSlot;
-  RunKey run;
-  int task = -1;
-  int position = -1;
-  std::string dag_id;  // kSlot only
-  auto operator<=>(const Timer&) const = default;
-};
-
-struct InstanceRef {
-  RunKey run;
-  int task = 0;
-  int position = 0;
-  auto operator<=>(const InstanceRef&) const = default;
 };
 
 struct EngineState {

@@ -75,31 +75,36 @@ void Database::Fold(const std::vector<Change>& changes) {
     runs[row.run] = row;
   };
   for (const Change& change : changes) {
-    std::visit(
-        Overloaded{
-            [&](const DagRow& row) { dags[row.dag_id] = row; },
-            [&](const DagVersionRow& row) { versions[{row.dag_id, row.version}] = row; },
-            put_run,
-            [&](const TaskInstanceRow& row) { tasks[{row.run, row.task_id, row.map_index}] = row; },
-            [&](const EraseTaskInstance& row) {
-              tasks.erase({row.run, row.task_id, row.map_index});
-            },
-            [&](const TaskAttemptRow& row) { attempts[row.attempt] = row; },
-            [&](const AttemptTargetRow& row) { targets[row.attempt].push_back(row.target); },
-            [&](const PoolRow& row) { pools[row.name] = row; },
-            [&](const BackfillRow& row) { backfills[row.backfill] = row; },
-            [&](const BackfillSlotRow& row) { backfill_slots[{row.backfill, row.seq}] = row; },
-            [&](const SlotRow& row) {
-              const bool fresh = slots.emplace(std::pair{row.dag_id, row.tick}, row).second;
-              EXPECT_TRUE(fresh) << "a slot decided twice: " << FormatInstant(row.tick);
-            },
-            [&](const EventRow& row) {
-              const std::int64_t last = events.empty() ? 0 : events.back().id.value;
-              EXPECT_EQ(row.id.value, last + 1) << "a gap in the event ids";
-              events.push_back(row);
-            },
-        },
-        change);
+    std::visit(Overloaded{
+                   [&](const DagRow& row) { dags[row.dag_id] = row; },
+                   [&](const DagVersionRow& row) {
+                     versions[{row.dag_id, row.version}] = row;
+                   },
+                   put_run,
+                   [&](const TaskInstanceRow& row) {
+                     tasks[{row.run, row.task_id, row.map_index}] = row;
+                   },
+                   [&](const EraseTaskInstance& row) {
+                     tasks.erase({row.run, row.task_id, row.map_index});
+                   },
+                   [&](const TaskAttemptRow& row) { attempts[row.attempt] = row; },
+                   [&](const AttemptTargetRow& row) { targets[row.attempt].push_back(row.target); },
+                   [&](const PoolRow& row) { pools[row.name] = row; },
+                   [&](const BackfillRow& row) { backfills[row.backfill] = row; },
+                   [&](const BackfillSlotRow& row) {
+                     backfill_slots[{row.backfill, row.seq}] = row;
+                   },
+                   [&](const SlotRow& row) {
+                     const bool fresh = slots.emplace(std::pair{row.dag_id, row.tick}, row).second;
+                     EXPECT_TRUE(fresh) << "a slot decided twice: " << FormatInstant(row.tick);
+                   },
+                   [&](const EventRow& row) {
+                     const std::int64_t last = events.empty() ? 0 : events.back().id.value;
+                     EXPECT_EQ(row.id.value, last + 1) << "a gap in the event ids";
+                     events.push_back(row);
+                   },
+               },
+               change);
   }
 }
 
@@ -324,8 +329,16 @@ void EngineHarness::Cancel(const std::string& dag_id, const std::string& run_id)
 Result<BackfillReply> EngineHarness::Backfill(const std::string& dag_id, const std::string& from,
                                               const std::string& to,
                                               const BackfillOptions& options) {
-  event::CreateBackfill create{{}, dag_id, from, to, options.reprocess, options.max_active_runs,
-                               options.run_backwards, options.conf, options.dry_run, {}};
+  event::CreateBackfill create{{},
+                               dag_id,
+                               from,
+                               to,
+                               options.reprocess,
+                               options.max_active_runs,
+                               options.run_backwards,
+                               options.conf,
+                               options.dry_run,
+                               {}};
   const std::shared_ptr<const Dag> dag = engine_->FindDag(dag_id);
   if (dag != nullptr && dag->timetable != nullptr) {
     const Result<Instant> first = dag->timetable->ResolveFrom(from);
@@ -552,8 +565,8 @@ void EngineHarness::CheckExplanations() const {
           engine_->ExplainTask(run.dag_id, run.run_id, row.task_id, row.map_index, now);
       ASSERT_TRUE(why.ok()) << why.error().message;
       EXPECT_EQ(why->state, row.state);
-      ASSERT_FALSE(why->reasons.empty()) << InstanceName(row.task_id, row.map_index) << " "
-                                         << ToString(row.state);
+      ASSERT_FALSE(why->reasons.empty())
+          << InstanceName(row.task_id, row.map_index) << " " << ToString(row.state);
       if (row.state != TaskState::kScheduled) continue;
       EXPECT_TRUE(kBlockers.contains(why->reasons.front().code)) << why->reasons.front().code;
     }
@@ -561,8 +574,8 @@ void EngineHarness::CheckExplanations() const {
 }
 
 std::size_t EngineHarness::EventsOf(std::string_view kind) const {
-  return static_cast<std::size_t>(std::count_if(
-      db.events.begin(), db.events.end(), [&](const EventRow& e) { return e.kind == kind; }));
+  return static_cast<std::size_t>(std::count_if(db.events.begin(), db.events.end(),
+                                                [&](const EventRow& e) { return e.kind == kind; }));
 }
 
 void EngineHarness::RestartAlone() {

@@ -1,8 +1,7 @@
 // The life of attempts: dispatch, outcomes, retries, losses, stale reports, workers that come and
 // go (semantics.md 1.1 and 6, reliability.md P2-P5).
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "core/rules/retry.h"
 #include "tests/support/engine_harness.h"
@@ -445,6 +444,51 @@ TEST_F(AttemptsTest, QueueTimeoutSurvivesARestart) {
   h.Advance(minutes{9});
   h.Restart();
   h.Advance(minutes{1});
+  EXPECT_EQ(h.StateOf("a"), "failed");
+}
+
+TEST_F(AttemptsTest, TotalTimeoutKillsAndIsNotRetried) {
+  for (const bool restart : {false, true}) {
+    EngineHarness own;
+    own.WorkerUp();
+    own.Load(OneTask(R"("total_timeout": "10m", "retries": 5, "retry_delay": "1m")"));
+    own.Trigger("d");
+    own.Advance(minutes{3});
+    own.Start("a");  // the clock of the cycle begins here
+    own.Advance(minutes{1});
+    own.Fail("a");
+    own.Advance(minutes{2});
+    own.Start("a");
+    if (restart) own.Restart();
+    own.TakeStarts();
+    own.Advance(minutes{6});
+    EXPECT_EQ(own.TakeKills(), Names{});
+    own.Advance(minutes{1});
+    EXPECT_EQ(own.TakeKills(), Names{"a"});
+    own.Finish("a", outcome::Killed{});
+    EXPECT_EQ(own.StateOf("a"), "failed");
+    EXPECT_NE(own.Row("a").failure.find("total_timeout 10m"), std::string::npos);
+  }
+}
+
+TEST_F(AttemptsTest, RetryBeyondTheTotalTimeoutIsNotWaitedFor) {
+  h.WorkerUp();
+  h.Load(OneTask(R"("total_timeout": "10m", "retries": 5, "retry_delay": "1h")"));
+  h.Trigger("d");
+  h.Start("a");
+  h.Fail("a");
+  EXPECT_EQ(h.StateOf("a"), "failed");
+  EXPECT_EQ(h.RunStateOf(), "failed");
+}
+
+TEST_F(AttemptsTest, TotalTimeoutEndsWhatWaitsForASlot) {
+  h.WorkerUp();
+  h.Load(OneTask(R"("total_timeout": "10m", "retries": 5, "retry_delay": "1m")"));
+  h.Trigger("d");
+  h.Start("a");
+  h.Fail("a");
+  h.WorkerDown();
+  h.Advance(minutes{10});
   EXPECT_EQ(h.StateOf("a"), "failed");
 }
 

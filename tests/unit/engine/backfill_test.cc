@@ -1,7 +1,6 @@
 // Backfills: verdicts, order, limits, control, reruns, completion (semantics.md 10).
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/engine_harness.h"
 
@@ -24,9 +23,9 @@ std::string BackfillRun(int day) {
 std::string Verdicts(const BackfillReply& reply) {
   std::string text;
   for (const BackfillPreviewRow& row : reply.rows) {
-    text += fmt::format("{}{}:{}{}", text.empty() ? "" : " ",
-                        FormatDate(row.logical_date).substr(8), row.verdict,
-                        row.reason.empty() ? "" : "/" + row.reason);
+    text +=
+        fmt::format("{}{}:{}{}", text.empty() ? "" : " ", FormatDate(row.logical_date).substr(8),
+                    row.verdict, row.reason.empty() ? "" : "/" + row.reason);
   }
   return text;
 }

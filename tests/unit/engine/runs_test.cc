@@ -1,7 +1,6 @@
 // Runs: manual triggers, cancel, timeouts, limits, schedules and versions (semantics.md 1, 2, 12).
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/engine_harness.h"
 
@@ -66,9 +65,9 @@ TEST_F(RunsTest, OutcomesThatArriveAfterTheKillOrder) {
     std::string state;
   };
   const std::vector<Case> cases = {
-      {outcome::Succeeded{}, "success"},   {outcome::Skipped{}, "skipped"},
-      {outcome::Killed{}, "failed"},       {outcome::Failed{"exit", "", 1, 0}, "failed"},
-      {outcome::TimedOut{}, "failed"},     {outcome::Lost{"gone"}, "failed"},
+      {outcome::Succeeded{}, "success"}, {outcome::Skipped{}, "skipped"},
+      {outcome::Killed{}, "failed"},     {outcome::Failed{"exit", "", 1, 0}, "failed"},
+      {outcome::TimedOut{}, "failed"},   {outcome::Lost{"gone"}, "failed"},
   };
   for (const Case& c : cases) {
     EngineHarness own;
@@ -248,8 +247,8 @@ TEST_F(RunsTest, MaxActiveRunsStartsTheOldestFirst) {
   h.WorkerUp();
   h.Load(One(R"("max_active_runs": 2, )"));
   for (const char* id : {"r5", "r3", "r4", "r1"}) {
-    h.Trigger("d", {.run_id = id,
-                    .logical_date = At(fmt::format("2026-01-0{}T00:00:00Z", id + 1))});
+    h.Trigger("d",
+              {.run_id = id, .logical_date = At(fmt::format("2026-01-0{}T00:00:00Z", id + 1))});
   }
   EXPECT_EQ(h.RunIds("d", "running"), (Names{"r5", "r3"}));
   EXPECT_EQ(h.engine().ExplainRun("d", "r1", h.now)->reasons.at(0).code, "max_active_runs");
@@ -368,8 +367,8 @@ TEST_F(RunsTest, ConfThatNoLongerFitsEndsTheQueuedRun) {
   h.Load(One(R"("max_active_runs": 1, )"));
   h.WorkerUp();
   h.Trigger("d", {.run_id = "r1"});
-  h.Trigger("d", {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z"),
-                  .conf = R"({"n": "x"})"});
+  h.Trigger("d",
+            {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z"), .conf = R"({"n": "x"})"});
   h.Load(One(R"("max_active_runs": 1, "params": {"n": {"type": "integer", "default": 1}}, )"));
   h.Finish("r1/a");
   EXPECT_EQ(h.RunStateOf("r2"), "failed");
