@@ -186,6 +186,10 @@ class Session : public std::enable_shared_from_this<Session> {
       return Refuse(431,
                     Invalid(fmt::format("the header has more than {} bytes", kMaxHeaderBytes)));
     }
+    if (error == http::error::body_limit) {
+      return Refuse(413, Invalid(fmt::format("the body has more than {} bytes, the limit of all",
+                                             limits::kMaxDagBody)));
+    }
     if (error && error != http::error::need_buffer) {
       return Refuse(400, Invalid("the request is not HTTP/1.1 as accepted here"));
     }

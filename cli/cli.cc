@@ -56,10 +56,6 @@ std::string AbsolutePath(const std::string& path) {
 }
 
 Status ResolveCli(Cli& cli) {
-  if (cli.output != "table" && cli.output != "json") {
-    return Invalid(fmt::format("there is no output form \"{}\"", cli.output),
-                   "-o table or -o json");
-  }
   if (cli.url.empty()) cli.url = EnvOr(cli, "NIGHTMILL_URL", "");
   if (cli.token_file.empty()) cli.token_file = EnvOr(cli, "NIGHTMILL_TOKEN_FILE", "");
   if (cli.state_dir.empty()) cli.state_dir = EnvOr(cli, "NIGHTMILL_STATE_DIR", "");

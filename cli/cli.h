@@ -33,8 +33,7 @@ struct Cli {
   bool json() const { return output == "json"; }
 };
 
-// flag > NIGHTMILL_* > chosen context > default; makes paths absolute. kInvalid for an output form
-// that does not exist.
+// flag > NIGHTMILL_* > chosen context > default; makes paths absolute.
 Status ResolveCli(Cli& cli);
 std::string AbsolutePath(const std::string& path);
 Result<std::string> ReadFile(const std::string& path);

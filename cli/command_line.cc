@@ -1,6 +1,7 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <set>
@@ -142,6 +143,21 @@ void CommandLine::GlobalFlag(const std::string& flags, bool& target, const std::
   impl_->app.add_flag(flags, target, help);
 }
 
+void CommandLine::GlobalChoice(const std::string& flags, std::string& target,
+                               const std::vector<std::string>& words) {
+  std::string help;
+  for (const std::string& word : words) help += (help.empty() ? "" : " or ") + word;
+  const auto one_of = [words, help](const std::string& given) {
+    const bool known = std::find(words.begin(), words.end(), given) != words.end();
+    return known ? std::string() : "\"" + given + "\" is not " + help;
+  };
+  impl_->app.add_option(flags, target, help)->check(one_of, "");
+}
+
+void CommandLine::Version(const std::string& text) {
+  impl_->app.set_version_flag("--version", text, "print the release");
+}
+
 void CommandLine::Group(const std::string& group, const std::string& help,
                         const std::string& alias) {
   CLI::App* app = impl_->Group(group);
@@ -164,8 +180,14 @@ int CommandLine::Run(int argc, char** argv) {
     }
     impl_->app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    const int code = impl_->app.exit(error);
-    return code == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return impl_->app.exit(error);
+    std::string verb = impl_->app.get_name();
+    for (const CLI::App* at = &impl_->app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      verb += " " + at->get_name();
+    }
+    std::cerr << "nightmill: " << error.what() << "\n  next: " << verb << " --help\n";
+    return 2;
   }
   // The deepest verb that was named; a group alone prints its help.
   for (const auto& verb : impl_->verbs) {

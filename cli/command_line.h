@@ -42,6 +42,11 @@ class CommandLine {
   // Options of every verb.
   void GlobalOption(const std::string& flags, std::string& target, const std::string& help);
   void GlobalFlag(const std::string& flags, bool& target, const std::string& help);
+  // An option of every verb that takes one of `words`.
+  void GlobalChoice(const std::string& flags, std::string& target,
+                    const std::vector<std::string>& words);
+  // --version prints `text`.
+  void Version(const std::string& text);
   // What a group is for, and its second name, if any: "dags" for "dag".
   void Group(const std::string& group, const std::string& help, const std::string& alias = "");
 

@@ -49,7 +49,8 @@ int main(int argc, char** argv) {
   nightmill::AddNativeOperators(cli.catalog);
 
   nightmill::CommandLine line("nightmill", "Workflow orchestrator for batch ML data.", kExamples);
-  line.GlobalOption("-o,--output", cli.output, "table or json");
+  line.GlobalChoice("-o,--output", cli.output, {"table", "json"});
+  line.Version(std::string("nightmill ") + NIGHTMILL_VERSION);
   line.GlobalOption("--url", cli.url, "server to talk to, e.g. http://127.0.0.1:7420");
   line.GlobalOption("--token-file", cli.token_file, "file that holds the API token");
   line.GlobalOption("--state-dir", cli.state_dir, "state directory of the server");

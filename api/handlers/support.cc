@@ -148,6 +148,7 @@ Result<DagRunRow> RequireRun(ApiContext& context, std::string_view dag_id,
     NM_ASSIGN_OR_RETURN(run, context.queries.FindRun(dag_id, run_id));
   }
   if (run) return *std::move(run);
+  NM_RETURN_IF_ERROR(RequireDag(context, dag_id));
   return NotFound(fmt::format("no run \"{}\" of DAG \"{}\"", run_id, dag_id),
                   fmt::format("nightmill run list {} shows its runs", dag_id));
 }

@@ -56,10 +56,21 @@ Result<json> BodyOf(const CreateOptions& options) {
     if (text.starts_with('@')) {
       NM_ASSIGN_OR_RETURN(text, ReadFile(text.substr(1)));
     }
-    NM_ASSIGN_OR_RETURN(const std::string canonical, ParseStrictJson(text, true));
-    body["dag_run_conf"] = json::parse(canonical);
+    const Result<std::string> canonical = ParseStrictJson(text, true);
+    if (!canonical.ok()) return Invalid(fmt::format("--conf: {}", canonical.error().message));
+    body["dag_run_conf"] = json::parse(*canonical);
   }
   return body;
+}
+
+// Follows to the end; then, as JSON, the backfill as it is.
+int Follow(const Cli& cli, RestClient& server, std::int64_t id, const FollowOptions& follow) {
+  const int code = FollowBackfill(server, id, follow);
+  if (!cli.json()) return code;
+  const Result<json> backfill = server.Get(fmt::format("/api/v2/backfills/{}", id));
+  if (!backfill.ok()) return Fail(backfill.error());
+  PrintJson(*backfill);
+  return code;
 }
 
 int Create(Cli& cli, const CreateOptions& options) {
@@ -78,7 +89,7 @@ int Create(Cli& cli, const CreateOptions& options) {
     }
     return 0;
   }
-  if (cli.json()) PrintJson(*answer);
+  if (cli.json() && !options.wait) PrintJson(*answer);
   int planned = 0;
   for (const json& slot : answer->at("slots")) planned += Text(slot, "verdict") != "skip" ? 1 : 0;
   const auto id = answer->at("id").get<std::int64_t>();
@@ -89,13 +100,13 @@ int Create(Cli& cli, const CreateOptions& options) {
   }
   if (!options.wait) return 0;
   FollowOptions follow;
-  follow.quiet = cli.quiet;
   if (!options.wait->empty()) {
     const Result<Duration> timeout = ParseDuration(*options.wait);
     if (!timeout.ok()) return Fail(timeout.error());
     follow.timeout = *timeout;
   }
-  return FollowBackfill(*server, id, follow);
+  follow.quiet = cli.quiet || cli.json();
+  return Follow(cli, *server, id, follow);
 }
 
 int List(Cli& cli, const std::string& dag_id) {
@@ -139,8 +150,8 @@ int Watch(Cli& cli, const std::string& id) {
   const Result<json> answer = server->Get("/api/v2/backfills/" + Segment(id));
   if (!answer.ok()) return Fail(answer.error());
   FollowOptions follow;
-  follow.quiet = cli.quiet;
-  return FollowBackfill(*server, answer->at("id").get<std::int64_t>(), follow);
+  follow.quiet = cli.quiet || cli.json();
+  return Follow(cli, *server, answer->at("id").get<std::int64_t>(), follow);
 }
 
 }  // namespace

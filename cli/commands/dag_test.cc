@@ -89,7 +89,9 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
   for (const std::string& text : options.outputs) {
     NM_ASSIGN_OR_RETURN(const auto pair, SplitPair(text, "--output"));
     NM_RETURN_IF_ERROR(CheckTask(dag, pair.first));
-    NM_ASSIGN_OR_RETURN(script.outputs[pair.first], ParseStrictJson(pair.second, false));
+    Result<std::string> value = ParseStrictJson(pair.second, false);
+    if (!value.ok()) return Invalid(fmt::format("--output {}: {}", text, value.error().message));
+    script.outputs[pair.first] = *std::move(value);
   }
   for (const std::string& text : options.settings) {
     NM_ASSIGN_OR_RETURN(const auto pair, SplitPair(text, "--set"));
@@ -115,7 +117,9 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
     }
   }
   if (!options.conf.empty()) {
-    NM_ASSIGN_OR_RETURN(script.conf, ParseStrictJson(options.conf, true));
+    Result<std::string> conf = ParseStrictJson(options.conf, true);
+    if (!conf.ok()) return Invalid(fmt::format("--conf: {}", conf.error().message));
+    script.conf = *std::move(conf);
   }
   if (!options.logical_date.empty()) {
     NM_ASSIGN_OR_RETURN(script.logical_date, ParseInstant(options.logical_date));
@@ -178,6 +182,18 @@ class VirtualRun {
       Apply(DueEvents());
     }
     return Answer();
+  }
+
+  // Why tasks failed that nobody asked to fail, e.g. a map over something that is no list.
+  std::vector<std::string> Surprises() const {
+    std::vector<std::string> reasons;
+    for (const auto& [key, row] : tasks_) {
+      if (row.state != TaskState::kFailed || script_.outcomes.contains(row.task_id)) continue;
+      const json failure = json::parse(row.failure, nullptr, false);
+      if (!failure.is_object()) continue;
+      reasons.push_back(fmt::format("{} failed: {}", row.task_id, Text(failure, "message")));
+    }
+    return reasons;
   }
 
  private:
@@ -341,8 +357,10 @@ int Test(Cli& cli, const TestOptions& options) {
   if (!script.ok()) return Fail(script.error());
   const Result<std::shared_ptr<const Dag>> dag = Prepare(*loaded.dag, *script);
   if (!dag.ok()) return Fail(dag.error());
-  const Result<json> answer = VirtualRun(*dag, *std::move(script)).Play();
+  VirtualRun run_of_dag(*dag, *std::move(script));
+  const Result<json> answer = run_of_dag.Play();
   if (!answer.ok()) return Fail(answer.error());
+  for (const std::string& reason : run_of_dag.Surprises()) Say(reason);
   if (cli.json()) {
     PrintJson(*answer);
     return 0;

@@ -112,8 +112,8 @@ int Validate(Cli& cli, const FileOptions& options) {
     std::cout << DiagnosticsToJson(all) << '\n';
   } else {
     for (const Diagnostic& diagnostic : all) std::cout << FormatDiagnostic(diagnostic) << '\n';
-    if (bad > 0)
-      std::cout << std::flush, Say(fmt::format("{} of {} files have errors", bad, files->size()));
+    std::cout << std::flush;
+    if (bad > 0) Say(fmt::format("files with errors: {} of {}", bad, files->size()));
   }
   return bad == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
 }

@@ -70,7 +70,7 @@ class Demo {
     int code = worked.ok() ? *worked : Fail(worked.error());
     if (options_.once) {
       const Result<json> stopped = server_->Post("/api/v2/shutdown", {{"cancel", true}});
-      if (stopped.ok()) WaitUntilGone();
+      if (stopped.ok()) WaitUntilGone(cli_, *server_, Duration{30'000});
       Print("next", "make demo    the same again in seconds; leaves the server running");
       return code;
     }
@@ -352,12 +352,6 @@ class Demo {
                                text, Took(since)));
     }
     return Ok();
-  }
-
-  void WaitUntilGone() {
-    Pause pause;
-    const std::int64_t until = SteadyMs() + 30'000;
-    while (SteadyMs() < until && server_->Get("/health").ok()) pause.Wait();
   }
 
   Cli& cli_;

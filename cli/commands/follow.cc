@@ -11,6 +11,7 @@
 #include <set>
 
 #include "scheduler/daemon/clock.h"
+#include "scheduler/daemon/state_dir.h"
 
 namespace nightmill {
 namespace {
@@ -116,6 +117,17 @@ std::string BarLine(const Progress& progress, std::int64_t elapsed_ms) {
 }
 
 }  // namespace
+
+bool WaitUntilGone(const Cli& cli, RestClient& server, Duration timeout) {
+  const std::int64_t until = SteadyMs() + timeout.count();
+  const std::string lock = cli.state_dir + "/lock";
+  Pause pause;
+  while (server.Get("/health").ok() || (cli.url.empty() && LockHolder(lock))) {
+    if (SteadyMs() > until) return false;
+    pause.Wait();
+  }
+  return true;
+}
 
 std::int64_t SteadyMs() { return BootNow().count(); }
 

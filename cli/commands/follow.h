@@ -43,6 +43,10 @@ class Pause {
  private:
   int ms_ = 10;
 };
+// Waits until a server that is stopping is gone: it answers no more and, if it was found by its
+// state directory, has given the directory back, so that the next one can start. False after
+// `timeout`.
+bool WaitUntilGone(const Cli& cli, RestClient& server, Duration timeout);
 // Milliseconds since some point, for time-outs and durations.
 std::int64_t SteadyMs();
 

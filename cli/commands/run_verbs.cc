@@ -30,8 +30,11 @@ Result<json> ConfOf(const std::string& text) {
   if (text.starts_with('@')) {
     NM_ASSIGN_OR_RETURN(source, ReadFile(text.substr(1)));
   }
-  NM_ASSIGN_OR_RETURN(const std::string canonical, ParseStrictJson(source, true));
-  json conf = json::parse(canonical);
+  const Result<std::string> canonical = ParseStrictJson(source, true);
+  if (!canonical.ok()) {
+    return Invalid(fmt::format("--conf: {}", canonical.error().message), canonical.error().hint);
+  }
+  json conf = json::parse(*canonical);
   if (!conf.is_object()) return Invalid("--conf must be a JSON object", "--conf '{\"x\": 1}'");
   return conf;
 }
@@ -69,6 +72,15 @@ Result<FollowOptions> FollowOf(const std::string& wait, bool quiet) {
   return follow;
 }
 
+// The run as it is after following it; `code` is what that came to.
+int PrintRun(RestClient& server, const std::string& dag_id, const std::string& run_id, int code) {
+  const Result<json> run =
+      server.Get(fmt::format("/api/v2/dags/{}/dagRuns/{}", Segment(dag_id), Segment(run_id)));
+  if (!run.ok()) return Fail(run.error());
+  PrintJson(*run);
+  return code;
+}
+
 int Trigger(Cli& cli, const TriggerOptions& options) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
@@ -96,12 +108,7 @@ int Trigger(Cli& cli, const TriggerOptions& options) {
   }
   const std::string run_id = Text(*run, "dag_run_id");
   const int code = FollowRun(*server, options.dag_id, run_id, *follow);
-  if (cli.json()) {
-    const Result<json> ended = server->Get(
-        fmt::format("/api/v2/dags/{}/dagRuns/{}", Segment(options.dag_id), Segment(run_id)));
-    if (ended.ok()) PrintJson(*ended);
-  }
-  return code;
+  return cli.json() ? PrintRun(*server, options.dag_id, run_id, code) : code;
 }
 
 struct ListOptions {
@@ -157,9 +164,10 @@ int Watch(Cli& cli, const OneRun& one) {
   if (!server.ok()) return Fail(server.error());
   const Result<std::string> run_id = NameOf(*server, one);
   if (!run_id.ok()) return Fail(run_id.error());
-  const Result<FollowOptions> follow = FollowOf(one.timeout, cli.quiet);
+  const Result<FollowOptions> follow = FollowOf(one.timeout, cli.quiet || cli.json());
   if (!follow.ok()) return Fail(follow.error());
-  return FollowRun(*server, one.dag_id, *run_id, *follow);
+  const int code = FollowRun(*server, one.dag_id, *run_id, *follow);
+  return cli.json() ? PrintRun(*server, one.dag_id, *run_id, code) : code;
 }
 
 int Logs(Cli& cli, const OneRun& one) {
@@ -170,6 +178,7 @@ int Logs(Cli& cli, const OneRun& one) {
   const Result<json> tasks = TasksInOrder(*server, one.dag_id, *run_id);
   if (!tasks.ok()) return Fail(tasks.error());
   bool found = false;
+  json all = json::array();
   for (const json& task : *tasks) {
     if (!one.task.empty() && Text(task, "task_id") != one.task) continue;
     found = true;
@@ -182,12 +191,22 @@ int Logs(Cli& cli, const OneRun& one) {
     for (int number = 1; number <= task.value("try_number", 0); ++number) {
       const std::string log =
           LogText(*server, path, std::to_string(number), fmt::format("map_index={}", index));
-      if (log.empty()) continue;
+      if (cli.json()) {
+        all.push_back({{"task_id", Text(task, "task_id")},
+                       {"map_index", index},
+                       {"try_number", number},
+                       {"content", log}});
+      }
+      if (log.empty() || cli.json()) continue;
       std::cout << fmt::format("==> {} try {} <==\n", name, number) << log;
     }
   }
-  if (found) return 0;
-  return Fail(NotFound(fmt::format("run {} has no task \"{}\"", *run_id, one.task)));
+  if (!found && !one.task.empty()) {
+    return Fail(NotFound(fmt::format("run {} has no task \"{}\"", *run_id, one.task),
+                         fmt::format("nightmill task list {} shows them", one.dag_id)));
+  }
+  if (cli.json()) PrintJson({{"logs", all}});
+  return 0;
 }
 
 int Cancel(Cli& cli, const OneRun& one) {

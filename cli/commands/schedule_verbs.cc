@@ -64,10 +64,15 @@ void AddScheduleVerbs(CommandLine& line, Cli& cli) {
       .Flag("--jsonl", next->jsonl, "answer lines {\"expr\",\"tz\",\"start\",\"n\"} of stdin")
       .Do([&cli, next] { return Next(cli, *next); });
   auto code = std::make_shared<std::string>();
-  line.Add("explain", "what a diagnostic code means").Arg("CODE", *code, "e.g. NM302").Do([code] {
+  Verb& explain = line.Add("explain", "what a diagnostic code means");
+  explain.Arg("CODE", *code, "e.g. NM302").Do([&cli, code] {
     const std::optional<std::string> page = ExplainCode(*code);
     if (!page) return Fail(NotFound(fmt::format("there is no code \"{}\"", *code)));
-    std::cout << *page << '\n';
+    if (cli.json()) {
+      PrintJson({{"code", *code}, {"page", *page}});
+    } else {
+      std::cout << *page << '\n';
+    }
     return 0;
   });
   line.Add("schema dag", "JSON Schema of DAG files").Do([&cli] {

@@ -197,13 +197,11 @@ int StopServer(Cli& cli, bool cancel) {
   if (!server.ok()) return Fail(server.error());
   const Result<json> answer = server->Post("/api/v2/shutdown", {{"cancel", cancel}});
   if (!answer.ok()) return Fail(answer.error());
-  // Gone when it no longer answers; a cancel waits for the tasks' grace.
-  const std::int64_t until = SteadyMs() + (cancel ? 30'000 : 10'000);
-  Pause pause;
-  while (server->Get("/health").ok()) {
-    if (SteadyMs() > until) return Fail(Unavailable("the server is still there"));
-    pause.Wait();
+  // A cancel waits for the tasks' grace.
+  if (!WaitUntilGone(cli, *server, Duration{cancel ? 30'000 : 10'000})) {
+    return Fail(Unavailable("the server is still there"));
   }
+  if (cli.json()) PrintJson({{"url", server->url()}, {"stopped", true}});
   return 0;
 }
 

@@ -162,7 +162,9 @@ void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
 void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event) {
   const auto it = state.dags.find(event.dag_id);
   if (it == state.dags.end()) {
-    return Answer(state, event.request, NotFound(fmt::format("no DAG \"{}\"", event.dag_id)));
+    return Answer(
+        state, event.request,
+        NotFound(fmt::format("no DAG \"{}\"", event.dag_id), "nightmill dag list shows the DAGs"));
   }
   SetPaused(state, it->second, event.paused);
   Answer(state, event.request, command::ReplyBody{DagReply{it->second.row, false, false}});

@@ -1,8 +1,8 @@
 """What the end-to-end tests share: a daemon in a state directory of its own, a REST client, a wait
 on conditions, the ledger that tasks write, and the removal of every process at the end.
 
-Each test program is called as `TEST.py NIGHTMILL SOURCE`: the binary (its worker lies beside it) and
-the root of the source tree. Nothing here sleeps but `wait`, between two looks at its condition.
+Each test program is called as `TEST.py NIGHTMILL SOURCE`: the binary (its worker lies beside it)
+and the root of the source tree. Nothing here sleeps but `wait`, between two looks at its condition.
 """
 import collections
 import contextlib
@@ -229,6 +229,10 @@ class Daemon(Sandbox):
     def run_of(self, dag_id, run_id="~latest"):
         return self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
 
+    def run_count(self, dag_id, state=""):
+        query = f"?state={state}" if state else ""
+        return self.get(f"/dags/{dag_id}/dagRuns{query}")["total_entries"]
+
     def tasks(self, dag_id, run_id="~latest"):
         """{"task_id" or "task_id/index": task instance}."""
         rows = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances?limit=1000")
@@ -287,7 +291,8 @@ class DaemonTest(unittest.TestCase):
 
 TASK = r'''
 note() {
-  echo "$1 $NIGHTMILL_TASK_KEY $NIGHTMILL_ATTEMPT $NIGHTMILL_TRY_NUMBER $$ $(date +%s%N)" >> "$LEDGER"
+  echo "$1 $NIGHTMILL_TASK_KEY $NIGHTMILL_ATTEMPT $NIGHTMILL_TRY_NUMBER $$ $(date +%s%N)" \
+    >> "$LEDGER"
 }
 # The kernel gives the lock back when the last process of the attempt is gone, and not earlier.
 exec 9> "$LEDGER.$(echo "$NIGHTMILL_TASK_KEY" | tr / _)"

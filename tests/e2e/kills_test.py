@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""kills_test.py NIGHTMILL SOURCE: kill -9 of the daemon, a worker and a task in a running DAG, and of
-the daemon again and again. The witnesses are a ledger that tasks append to, REST, and the database."""
+"""kills_test.py NIGHTMILL SOURCE: kill -9 of the daemon, a worker and a task in a running DAG, and
+of the daemon again and again. Witnesses: a ledger that tasks append to, REST, and the database."""
 import os
 import random
 import signal
-import unittest
 
 import harness
 from harness import wait

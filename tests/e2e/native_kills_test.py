@@ -51,7 +51,8 @@ class NativeKillsTest(harness.DaemonTest):
         was already under way would have arrived within the looks taken here."""
         while True:
             def running():
-                return next((n for n, s in self.daemon.states(dag_id).items() if s == "running"), "")
+                states = self.daemon.states(dag_id)
+                return next((name for name in states if states[name] == "running"), "")
             task = wait(running, "a running task: more rows are needed")
             hosts = self.daemon.hosts(self.daemon.worker())
             for pid in hosts:

@@ -3,9 +3,10 @@
 daemon do to tasks, workers and the state directory."""
 import contextlib
 import os
+import pathlib
 import signal
 import socket
-import unittest
+import time
 
 import harness
 from harness import wait
@@ -80,10 +81,17 @@ class StopTest(harness.DaemonTest):
 
     def test_stop_and_start_at_once(self):
         # The old worker may still be on its way out when the new daemon looks for it.
-        for _ in range(5):
+        for _ in range(3):
             self.daemon.worker()
             self.assertEqual(self.daemon.signal()[0], 0)
             self.daemon.start()
+        # When the verb returns, the state directory is free for the next daemon.
+        for _ in range(5):
+            self.daemon.worker()
+            stopped = self.daemon.process
+            self.assertEqual(self.daemon.cli("server", "stop").returncode, 0)
+            self.daemon.start()
+            self.assertEqual(stopped.wait(STOP_S), 0)
         self.daemon.worker()
 
     def test_a_worker_that_is_late_to_leave(self):
@@ -95,6 +103,21 @@ class StopTest(harness.DaemonTest):
         os.kill(worker, signal.SIGCONT)
         wait(lambda: not harness.alive(worker), "the old worker ended")
         self.assertNotEqual(d.worker(), worker)
+
+    def test_idle_daemon_and_worker_sleep(self):
+        d = self.daemon
+        pids = (d.process.pid, d.worker())
+
+        def switches():
+            return sum(int(line.split()[1]) for pid in pids
+                       for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status")
+                       for line in status.read_text().splitlines()
+                       if line.startswith("voluntary_ctxt_switches"))
+        until = time.monotonic() + 2
+        before = switches()
+        wait(lambda: time.monotonic() > until, "two seconds")
+        # A heartbeat and a look at the leases, every two seconds each; a poll would be hundreds.
+        self.assertLess(switches() - before, 30)
 
     def test_several_signals(self):
         self.run_long()
