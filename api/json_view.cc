@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/hash.h"
 
@@ -10,6 +12,19 @@ namespace nightmill {
 namespace {
 
 using nlohmann::json;
+
+// An object of lists of hundreds of rows. The library's own initializer lists make an array of each
+// pair first, which was a third of the time of a list of runs.
+struct Member {
+  const char* name;
+  mutable json value;  // elements of an initializer list are const; this one is moved out
+};
+json Object(std::initializer_list<Member> members) {
+  json out = json::object();
+  auto& object = out.get_ref<json::object_t&>();
+  for (const Member& member : members) object.emplace(member.name, std::move(member.value));
+  return out;
+}
 
 json StateOrNull(TaskState state) {
   if (state == TaskState::kNone) return nullptr;
@@ -109,32 +124,32 @@ json ToJson(const DagRow& dag, const Dag* parsed) {
 }
 
 json ToJson(const DagRunRow& run) {
-  json out = {{"dag_run_id", run.run_id},
-              {"dag_id", run.dag_id},
-              {"dag_display_name", run.dag_id},
-              {"logical_date", JsonOf(run.logical_date)},
-              {"data_interval_start", nullptr},
-              {"data_interval_end", nullptr},
-              {"run_after", FormatInstant(run.run_after)},
-              {"queued_at", FormatInstant(run.queued_at)},
-              {"start_date", JsonOf(run.started_at)},
-              {"end_date", JsonOf(run.ended_at)},
-              {"duration", SecondsBetween(run.started_at, run.ended_at)},
-              {"last_scheduling_decision", nullptr},
-              {"run_type", ToString(run.type)},
-              {"state", ToString(run.state)},
-              {"state_reason", nullptr},
-              {"triggered_by", run.triggered_by},
-              {"triggering_user_name", nullptr},
-              {"conf", JsonOrNull(run.conf)},
-              {"note", nullptr},
-              {"dag_versions", json::array()},
-              {"bundle_version", nullptr},
-              {"partition_key", nullptr},
-              {"version_number", nullptr},
-              {"hidden_failures", run.hidden_failures},
-              {"clear_number", run.clear_number},
-              {"backfill_id", nullptr}};
+  json out = Object({{"dag_run_id", run.run_id},
+                     {"dag_id", run.dag_id},
+                     {"dag_display_name", run.dag_id},
+                     {"logical_date", JsonOf(run.logical_date)},
+                     {"data_interval_start", nullptr},
+                     {"data_interval_end", nullptr},
+                     {"run_after", FormatInstant(run.run_after)},
+                     {"queued_at", FormatInstant(run.queued_at)},
+                     {"start_date", JsonOf(run.started_at)},
+                     {"end_date", JsonOf(run.ended_at)},
+                     {"duration", SecondsBetween(run.started_at, run.ended_at)},
+                     {"last_scheduling_decision", nullptr},
+                     {"run_type", ToString(run.type)},
+                     {"state", ToString(run.state)},
+                     {"state_reason", nullptr},
+                     {"triggered_by", run.triggered_by},
+                     {"triggering_user_name", nullptr},
+                     {"conf", JsonOrNull(run.conf)},
+                     {"note", nullptr},
+                     {"dag_versions", json::array()},
+                     {"bundle_version", nullptr},
+                     {"partition_key", nullptr},
+                     {"version_number", nullptr},
+                     {"hidden_failures", run.hidden_failures},
+                     {"clear_number", run.clear_number},
+                     {"backfill_id", nullptr}});
   if (run.interval) {
     out["data_interval_start"] = FormatInstant(run.interval->start);
     out["data_interval_end"] = FormatInstant(run.interval->end);
@@ -149,46 +164,47 @@ json ToJson(const DagRunRow& run) {
 json ToJson(const TaskView& view, const Task* task) {
   const TaskInstanceRow& row = view.task;
   const bool finished = IsFinished(row.state);
-  return {{"id", InstanceUuid(view)},
-          {"task_id", row.task_id},
-          {"task_display_name", row.task_id},
-          {"dag_id", view.dag_id},
-          {"dag_display_name", view.dag_id},
-          {"dag_run_id", view.run_id},
-          {"map_index", row.map_index},
-          {"rendered_map_index", nullptr},
-          {"logical_date", JsonOf(view.logical_date)},
-          {"run_after", FormatInstant(view.run_after)},
-          {"scheduled_when", JsonOf(row.scheduled_at)},
-          {"queued_when", JsonOf(row.queued_at)},
-          {"start_date", JsonOf(row.started_at)},
-          {"end_date", finished ? JsonOf(row.ended_at) : json(nullptr)},
-          {"duration", finished ? SecondsBetween(row.started_at, row.ended_at) : json(nullptr)},
-          {"state", StateOrNull(row.state)},
-          {"try_number", row.try_number},
-          {"max_tries", row.max_tries - 1},
-          {"hostname", ""},
-          {"unixname", nullptr},
-          {"pid", nullptr},
-          {"operator", task == nullptr ? json(nullptr) : json(task->type)},
-          {"operator_name", task == nullptr ? json(nullptr) : json(task->type)},
-          {"executor", "local"},
-          {"executor_config", "{}"},
-          {"queue", nullptr},
-          {"pool", PoolOf(task)},
-          {"pool_slots", task == nullptr ? 1 : task->pools[0].slots},
-          {"priority_weight", task == nullptr ? 1 : task->priority_weight},
-          {"note", nullptr},
-          {"rendered_fields", json::object()},
-          {"trigger", nullptr},
-          {"triggerer_job", nullptr},
-          {"dag_version", nullptr},
-          {"skip_reason", row.skip_reason.empty() ? json(nullptr) : json(row.skip_reason)},
-          {"failure", JsonOrNull(row.failure)},
-          {"next_due", JsonOf(row.due_at)},
-          {"output", JsonOrNull(row.output)},
-          {"artifact", row.artifact.empty() ? json(nullptr) : json(row.artifact)},
-          {"map_item", JsonOrNull(row.map_item)}};
+  return Object(
+      {{"id", InstanceUuid(view)},
+       {"task_id", row.task_id},
+       {"task_display_name", row.task_id},
+       {"dag_id", view.dag_id},
+       {"dag_display_name", view.dag_id},
+       {"dag_run_id", view.run_id},
+       {"map_index", row.map_index},
+       {"rendered_map_index", nullptr},
+       {"logical_date", JsonOf(view.logical_date)},
+       {"run_after", FormatInstant(view.run_after)},
+       {"scheduled_when", JsonOf(row.scheduled_at)},
+       {"queued_when", JsonOf(row.queued_at)},
+       {"start_date", JsonOf(row.started_at)},
+       {"end_date", finished ? JsonOf(row.ended_at) : json(nullptr)},
+       {"duration", finished ? SecondsBetween(row.started_at, row.ended_at) : json(nullptr)},
+       {"state", StateOrNull(row.state)},
+       {"try_number", row.try_number},
+       {"max_tries", row.max_tries - 1},
+       {"hostname", ""},
+       {"unixname", nullptr},
+       {"pid", nullptr},
+       {"operator", task == nullptr ? json(nullptr) : json(task->type)},
+       {"operator_name", task == nullptr ? json(nullptr) : json(task->type)},
+       {"executor", "local"},
+       {"executor_config", "{}"},
+       {"queue", nullptr},
+       {"pool", PoolOf(task)},
+       {"pool_slots", task == nullptr ? 1 : task->pools[0].slots},
+       {"priority_weight", task == nullptr ? 1 : task->priority_weight},
+       {"note", nullptr},
+       {"rendered_fields", json::object()},
+       {"trigger", nullptr},
+       {"triggerer_job", nullptr},
+       {"dag_version", nullptr},
+       {"skip_reason", row.skip_reason.empty() ? json(nullptr) : json(row.skip_reason)},
+       {"failure", JsonOrNull(row.failure)},
+       {"next_due", JsonOf(row.due_at)},
+       {"output", JsonOrNull(row.output)},
+       {"artifact", row.artifact.empty() ? json(nullptr) : json(row.artifact)},
+       {"map_item", JsonOrNull(row.map_item)}});
 }
 
 json TryToJson(const TaskView& view, const TaskAttemptRow& attempt, const Task* task) {
