@@ -119,31 +119,47 @@ class KillsTest(harness.DaemonTest):
         self.assertEqual({n: t for n, t in tries.items() if t > 1},
                          {"flaky0": 2, "flaky1": 2, "victim": 2})
 
-    def test_the_daemon_again_and_again(self):
-        d = self.daemon
-        d.apply(thirty_tasks(self.scribes))
+    def kill_at_random(self, seed, kills, kill):
+        """One run; `kill()` whenever the ledger has grown by a random number of lines."""
+        dice = random.Random(seed)
+        run_id = self.daemon.trigger("thirty")
+        begun = len(self.ledger.lines())
+        for number in range(kills):
+            lines = begun + dice.randint(number * 10, number * 10 + 9)
+            looks = dice.randint(0, 3)
+
+            def due():
+                nonlocal looks
+                looks -= len(self.ledger.lines()) >= lines
+                return looks < 0 or self.daemon.run_of("thirty", run_id)["state"] == "success"
+            wait(due, f"{lines} lines")
+            kill()
+        self.assertEqual(self.daemon.ended("thirty", run_id)["state"], "success")
+        self.check_witnesses("thirty", run_id)
+        return [line for line in self.ledger.lines("start") if f"/{run_id}/" in line.key]
+
+    def open_all(self):
+        self.daemon.apply(thirty_tasks(self.scribes))
         for gate in ("long0", "long1", "long2", "victim"):
             self.scribes.open(gate)
-        for seed in (1, 2):
-            dice = random.Random(seed)
-            run_id = d.trigger("thirty")
-            begun = len(self.ledger.lines())
-            for kills in range(5):
-                lines = begun + dice.randint(kills * 10, kills * 10 + 9)
-                looks = dice.randint(0, 3)
 
-                def due():
-                    nonlocal looks
-                    looks -= len(self.ledger.lines()) >= lines
-                    return looks < 0 or d.run_of("thirty", run_id)["state"] == "success"
-                wait(due, f"{lines} lines")
-                d.kill()
-                d.start()
-            self.assertEqual(d.ended("thirty", run_id)["state"], "success")
-            self.check_witnesses("thirty", run_id)
-            starts = [l for l in self.ledger.lines("start") if f"/{run_id}/" in l.key]
+    def test_the_daemon_again_and_again(self):
+        def kill():
+            self.daemon.kill()
+            self.daemon.start()
+
+        self.open_all()
+        for seed in (1, 2):
             # Nothing that was running was lost: 32 instances, two of them need a second try.
-            self.assertEqual(len(starts), 32 + 2)
+            self.assertEqual(len(self.kill_at_random(seed, 5, kill)), 32 + 2)
+
+    def test_the_worker_again_and_again(self):
+        self.open_all()
+        starts = self.kill_at_random(3, 3,
+                                     lambda: os.kill(self.daemon.worker(), signal.SIGKILL))
+        self.assertGreaterEqual(len(starts), 32 + 2)
+        again = {line.key.split("/")[2] for line in starts if line.try_number > 1}
+        self.assertEqual(again, {"flaky0", "flaky1"}, "a loss used up a try")
 
 
 if __name__ == "__main__":
