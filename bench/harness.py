@@ -1,4 +1,5 @@
 """What every part of the bench needs: a daemon in a fresh folder, its REST API, medians, rows."""
+import atexit
 import contextlib
 import datetime
 import http.client
@@ -17,7 +18,6 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NIGHTMILL = pathlib.Path(os.environ.get("NIGHTMILL_BUILD", ROOT / "build/release")) / "nightmill"
 WORK = ROOT / "build/bench"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Row:
@@ -27,6 +27,16 @@ class Row:
         self.name, self.value, self.unit, self.note = name, value, unit, note
         self.target, self.at_most = target, at_most
         self.others = list(others)
+
+    def shown(self):
+        if self.value is None:
+            return "-"
+        return f"{self.value:,.0f}" if self.value >= 1000 else f"{self.value:.3g}"
+
+    def bound(self):
+        if self.target is None:
+            return ""
+        return ("<= " if self.at_most else ">= ") + f"{self.target:g}"
 
     def verdict(self):
         if self.target is None or self.value is None:
@@ -56,6 +66,19 @@ def wall(command, **options):
     return time.perf_counter() - started
 
 
+def measured(command, **options):
+    """(what it printed, CPU seconds, peak MB) of a command; raises if it fails."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, **options)
+        output = process.stdout.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            errors.seek(0)
+            raise RuntimeError(f"{command}: exit {process.returncode}: {errors.read()[-500:]}")
+    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+
+
 def wait_until(condition, what, seconds=60.0, step=0.001):
     """The first true answer of condition; the bench has no event to wait for outside the daemon."""
     deadline = time.perf_counter() + seconds
@@ -69,12 +92,14 @@ def wait_until(condition, what, seconds=60.0, step=0.001):
 
 @contextlib.contextmanager
 def fresh_folder():
+    """A folder that is deleted when the bench ends, not before.
+
+    For some seconds after many files were deleted ext4 is slow to create new ones.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(dir=WORK)
-    try:
-        yield pathlib.Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    yield pathlib.Path(folder)
 
 
 class Client:
@@ -108,7 +133,7 @@ class Client:
         def look():
             found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run}")
             return found if found["state"] in ("success", "failed") else None
-        return wait_until(look, f"the end of {run_id}", step=0.01)
+        return wait_until(look, f"the end of {run_id}", step=0.05)
 
     def tasks(self, dag_id, run_id, limit=1000):
         run = urllib.parse.quote(run_id, safe="")
@@ -205,27 +230,32 @@ class Daemon:
         return instant(run["end_date"]) - started, run_id
 
 
-def process_table():
-    """{pid: (parent, ticks of CPU with those of ended children)} of all processes."""
+def parents():
+    """{pid: pid of its parent} of all processes."""
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
                 text = pathlib.Path(f"/proc/{name}/stat").read_text()
-                fields = text[text.rindex(")") + 2:].split()
-                table[int(name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+                table[int(name)] = int(text[text.rindex(")") + 2:].split()[1])
     return table
 
 
-def descendants(root, table=None):
-    table = table or process_table()
+def descendants(root):
+    table = parents()
     found, left = [], [root]
     while left:
         parent = left.pop()
-        children = [pid for pid, row in table.items() if row[0] == parent]
+        children = [pid for pid, above in table.items() if above == parent]
         found += children
         left += children
     return found
+
+
+def cpu_seconds(pid):
+    """CPU time of all threads of a process, in nanosecond steps (clock ticks are too coarse)."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def pss_mb(pid):

@@ -44,12 +44,18 @@ def versions():
 
 
 def print_row(row, width):
-    value = "-" if row.value is None else f"{row.value:,.4g}" if row.value < 1000 \
-        else f"{row.value:,.0f}"
-    target = "" if row.target is None else ("<= " if row.at_most else ">= ") + f"{row.target:g}"
     beside = "; ".join(row.others) + (f"  [{row.note}]" if row.note else "")
-    print(f"{row.name:<{width}}  {value:>9} {row.unit:<6} {target:>8}  {row.verdict():<5} {beside}",
-          flush=True)
+    print(f"{row.name:<{width}}  {row.shown():>9} {row.unit:<6} {row.bound():>8}  "
+          f"{row.verdict():<5} {beside}", flush=True)
+
+
+def write_markdown(rows, path):
+    """The table for README.md."""
+    lines = ["| measured | here | target | beside it |", "|---|---|---|---|"]
+    for row in rows:
+        lines.append(f"| {row.name.strip()} | {row.shown()} {row.unit} | {row.bound()} | "
+                     f"{'; '.join(row.others)} |")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def main():
@@ -59,6 +65,7 @@ def main():
     options.add_argument("--idle", type=float, default=20.0)
     options = options.parse_args()
     print(versions(), flush=True)
+    print(f"load {os.getloadavg()[0]:.1f} at the start: others on the machine make figures worse")
     width = 62
     print(f"{'measured':<{width}}  {'median':>9} {'':<6} {'target':>8}  {'':<5} beside [spread]")
     rows = []
@@ -69,8 +76,9 @@ def main():
     missed = sum(row.verdict() == "MISS" for row in rows)
     result = harness.WORK / "results.json"
     result.write_text(json.dumps([vars(row) for row in rows], indent=1))
+    write_markdown(rows, harness.WORK / "results.md")
     print(f"{len(rows)} rows, {missed} miss their target; also in "
-          f"{result.relative_to(harness.ROOT)}")
+          f"{result.relative_to(harness.ROOT)} and, for README.md, in results.md beside it")
     return 1 if missed else 0
 
 

@@ -53,22 +53,20 @@ def spec(data):
 
 
 def run_ours(folder, data):
-    """(seconds of the whole process, its report); the output folder is fresh."""
+    """(seconds of the whole process, CPU seconds, peak MB, its report); the output is fresh."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "spec.json").write_text(json.dumps(spec(data)))
     started = time.perf_counter()
-    done = subprocess.run([NIGHTMILL, "op", "run", "spec.json"], cwd=folder, capture_output=True,
-                          text=True, check=False)
-    seconds = time.perf_counter() - started
-    if done.returncode != 0:
-        raise RuntimeError(f"op run: exit {done.returncode}: {done.stderr[-500:]}")
-    return seconds, json.loads(done.stdout)
+    output, cpu, peak = harness.measured(
+        [NIGHTMILL, "op", "run", "spec.json", "--memory", "8GB"], cwd=folder)
+    return time.perf_counter() - started, cpu, peak, json.loads(output)
 
 
 def run_duckdb(form, data, out):
+    """(seconds as DuckDB's script counts them, CPU seconds, peak MB)."""
     command = [sys.executable, HERE / "duckdb_window.py", form, str(data), str(out)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+    output, cpu, peak = harness.measured(command)
+    return float(output), cpu, peak
 
 
 def check_equal(folder, theirs):
@@ -90,10 +88,16 @@ def check_equal(folder, theirs):
     return rows
 
 
+def costs(name, found):
+    """"name wall s (CPU s, peak)" by medians of (wall, CPU, peak)."""
+    wall, cpu, peak = (median(column) for column in zip(*found))
+    return f"{name} {wall:.2f} (CPU {cpu:.1f} s, {peak:.0f} MB)"
+
+
 def measure_shape(shape, runs):
     harness.WORK.mkdir(parents=True, exist_ok=True)
     data, (rows, users, pairs) = events.generate(shape, harness.WORK / "data")
-    times = {name: [] for name in ("ours", *duckdb_window.FORMS)}
+    found = {name: [] for name in ("ours", *duckdb_window.FORMS)}
     with harness.fresh_folder() as folder:
         run_ours(folder, data)
         for form in duckdb_window.FORMS:
@@ -101,18 +105,18 @@ def measure_shape(shape, runs):
             check_equal(folder, folder / f"{form}.parquet")
         for _ in range(runs):
             for form in duckdb_window.FORMS:
-                times[form].append(run_duckdb(form, data, folder / "again.parquet"))
-            seconds, report = run_ours(folder, data)
-            times["ours"].append(seconds)
-    middle = {name: median(found) for name, found in times.items()}
+                found[form].append(run_duckdb(form, data, folder / "again.parquet"))
+            *figures, report = run_ours(folder, data)
+            found["ours"].append(figures)
+    middle = {name: median([run[0] for run in some]) for name, some in found.items()}
     best = min(("pairs", "split"), key=middle.get)
     phases = ", ".join(f"{name} {value:.2f}"
                        for name, value in (report.get("phase_seconds") or {}).items())
-    others = [f"DuckDB seed {middle['seed']:.2f}", f"best ({best}) {middle[best]:.2f}"]
-    size = f"{rows / 1e6:.2f} M rows, {users / 1e3:.0f} k users, {pairs / 1e6:.2f} M pairs"
+    others = [costs("DuckDB seed", found["seed"]), costs(f"best ({best})", found[best])]
+    size = f"{rows / 1e6:.1f} M rows, {users / 1e3:.0f} k users, {pairs / 1e6:.1f} M pairs"
     return [
         Row(f"31-day window, S-{shape} ({size})", middle["ours"], "s", others=others,
-            note=f"{harness.spread(times['ours'])}; {phases}"),
+            note=f"{costs('ours', found['ours'])}; {phases}"),
         Row("  times faster than DuckDB's seed SQL", middle["seed"] / middle["ours"], "x", 2,
             at_most=False),
         Row("  times faster than DuckDB's best form", middle[best] / middle["ours"], "x"),

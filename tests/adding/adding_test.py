@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""adding_test.py SOURCE BUILD: follows docs/adding.md to the letter.
+"""adding_test.py SOURCE BUILD: follows docs/adding.md to the letter, and the README's first DAG.
 
 Takes the blocks of the document, applies them to a copy of the tree, configures it like BUILD and
 compiles what the document adds or changes. The rest is linked from the libraries of BUILD, which
@@ -121,6 +121,14 @@ class AddingTest(unittest.TestCase):
             link(build, "nightmill-worker", operators)
             link(build, "nightmill", catalog)
             self.use(build, folder)
+
+    def test_the_dag_of_the_readme_is_valid(self):
+        text = re.search(r"^```json\n(.*?)^```$", (SOURCE / "README.md").read_text(),
+                         re.MULTILINE | re.DOTALL)[1]
+        self.assertEqual(text.count("\n"), 5, "it is a DAG of five lines")
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "hello.json").write_text(text)
+            run([BUILD / "nightmill", "dag", "validate", "hello.json"], cwd=folder)
 
     def compile(self, build, touched):
         """Compiles the sources; their objects, as the build of the copy names them."""
