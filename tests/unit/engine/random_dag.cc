@@ -29,11 +29,11 @@ std::string Coin(Rng& rng) { return std::string(rng.Chance(1, 2) ? kYes : kNo); 
 
 TaskKind RandomKind(Rng& rng) {
   const std::uint64_t roll = rng.Below(100);
-  if (roll < 62) return TaskKind::kProcess;
-  if (roll < 70) return TaskKind::kNative;
-  if (roll < 76) return TaskKind::kNoop;
-  if (roll < 86) return TaskKind::kSensor;
-  if (roll < 94) return TaskKind::kBranch;
+  if (roll < 54) return TaskKind::kProcess;
+  if (roll < 60) return TaskKind::kNative;
+  if (roll < 66) return TaskKind::kNoop;
+  if (roll < 76) return TaskKind::kSensor;
+  if (roll < 92) return TaskKind::kBranch;
   return TaskKind::kShortCircuit;
 }
 

@@ -423,13 +423,25 @@ void Simulation::ActOnWorker(std::uint64_t roll) {
     BuryOrphans(worker);
   } else if (roll < 96) {
     if (!worker.spool.empty()) Send(worker, worker.spool.front());
+  } else {
+    SendStale(worker);
+  }
+}
+
+// Somebody repeats an old result, or speaks for a process that is not his.
+void Simulation::SendStale(const SimWorker& worker) {
+  if (!worker.running.empty() && rng_.Chance(1, 2)) {
+    AttemptReport forged;
+    const AttemptSpec& spec = worker.running.begin()->second.spec;
+    forged.id = spec.id;
+    forged.targets = spec.targets;
+    const bool other_epoch = rng_.Chance(1, 2);
+    forged.epoch.value = spec.epoch.value + (other_epoch ? 1 : 0);
+    forged.incarnation = spec.incarnation + (other_epoch ? 0 : 1);
+    forged.ended_at = now_;
+    batch_.emplace_back(event::AttemptFinished{std::move(forged)});
   } else if (!history_.empty()) {
-    // Somebody repeats an old result, perhaps with a forged epoch.
-    AttemptReport stale = history_[rng_.Below(history_.size())];
-    const bool kept = std::any_of(worker.spool.begin(), worker.spool.end(),
-                                  [&](const AttemptReport& r) { return r.id == stale.id; });
-    if (!kept && rng_.Chance(1, 2)) stale.epoch.value += 7;
-    batch_.emplace_back(event::AttemptFinished{std::move(stale)});
+    batch_.emplace_back(event::AttemptFinished{history_[rng_.Below(history_.size())]});
   }
 }
 
@@ -495,6 +507,7 @@ void Simulation::Settle() {
       while (!worker.running.empty()) {
         const AttemptSpec& spec = worker.running.begin()->second.spec;
         const AttemptTarget& target = spec.targets.at(0);
+        EXPECT_FALSE(db_.runs.at(target.run).stopping) << "not told to end: " << Name(spec);
         Finish(worker, spec.id, random_.FateOf(target.task_id, target.map_index, spec.try_number));
       }
     }

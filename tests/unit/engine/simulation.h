@@ -70,6 +70,7 @@ class Simulation {
 
   void Act();
   void ActOnWorker(std::uint64_t roll);
+  void SendStale(const SimWorker& worker);
   void ActAsUser(std::uint64_t roll);
   void ActOnTime();
   void Heal();
