@@ -156,10 +156,10 @@ TEST(DagErrorsTest, TheFirstHundredInTheOrderOfTheFile) {
   }
 }
 
-// A hundred thousand wrong tasks are refused about as fast as right ones are taken.
+// Thousands of wrong tasks are refused about as fast as right ones are taken.
 TEST(DagErrorsTest, ManyErrorsStayCheap) {
   std::string text = "{\"dag_id\": \"a\", \"tasks\": [";
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 5'000; ++i) {
     text += fmt::format("{}{{\"id\": \"t\", \"type\": \"exec\", \"depends_on\": [\"u{}\"]}}",
                         i > 0 ? "," : "", i);
   }

@@ -373,24 +373,31 @@ TEST(ParamsTest, LongStringsAndPatterns) {
       ResolveParams(schema, R"({"s": "", "t": ")" + std::string(100'000, 'a') + "\"}").ok());
 }
 
-TEST(LargeTest, AHundredThousandTasks) {
+// The limit itself, but where a sanitizer would make it half a minute.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kManyTasks = 10'000;
+#else
+constexpr int kManyTasks = 100'000;
+#endif
+
+TEST(LargeTest, AsManyTasksAsAreAllowed) {
   std::string tasks;
-  for (int i = 0; i < 100'000; ++i) {
+  for (int i = 0; i < kManyTasks; ++i) {
     tasks += fmt::format(R"({}{{"id": "t{}", "type": "noop", "depends_on": [{}]}})",
                          i > 0 ? "," : "", i, i > 0 ? fmt::format("\"t{}\"", i - 1) : "");
   }
   const auto dag = Good(File(tasks));
-  EXPECT_EQ(dag->tasks.size(), 100'000u);
-  EXPECT_EQ(dag->priority.front(), 100'000);
+  EXPECT_EQ(dag->tasks.size(), static_cast<std::size_t>(kManyTasks));
+  EXPECT_EQ(dag->priority.front(), kManyTasks);
 }
 
 TEST(LargeTest, AWideJoin) {
   std::string tasks = R"({"id": "join", "type": "noop", "depends_on": ["t0")";
-  for (int i = 1; i < 20'000; ++i) tasks += fmt::format(R"(, "t{}")", i);
+  for (int i = 1; i < 5'000; ++i) tasks += fmt::format(R"(, "t{}")", i);
   tasks += "]}";
-  for (int i = 0; i < 20'000; ++i) tasks += fmt::format(R"(,{{"id": "t{}", "type": "noop"}})", i);
+  for (int i = 0; i < 5'000; ++i) tasks += fmt::format(R"(,{{"id": "t{}", "type": "noop"}})", i);
   const auto dag = Good(File(tasks));
-  EXPECT_EQ(dag->upstream.back().size(), 20'000u);
+  EXPECT_EQ(dag->upstream.back().size(), 5'000u);
 }
 
 }  // namespace
