@@ -131,7 +131,7 @@ class AggregateRun {
   // partition at the end, which needs no lasting group tables.
   std::int64_t RecordLimit() const {
     const std::int64_t chains = attempt_->threads() * (std::int64_t{1} << bits_);
-    const std::int64_t all = rows_ * plan_.program.record_bytes + chains * kBlockSlack;
+    const std::int64_t all = rows_ * plan_.program.most_bytes() + chains * kBlockSlack;
     const std::int64_t limit = attempt_->budget().limit();
     return all <= limit / 10 * 8 ? limit : limit / 10 * 3;
   }
@@ -279,7 +279,7 @@ class AggregateRun {
 
   // Enough for all records at once needs no lasting tables; that is what we can promise.
   OperatorError WithSmallestBudget(OperatorError error) const {
-    const std::int64_t records = rows_ * std::max(plan_.program.record_bytes, 16);
+    const std::int64_t records = rows_ * std::max(plan_.program.most_bytes(), 16);
     const std::int64_t chains = attempt_->threads() * (std::int64_t{1} << bits_) * kBlockSlack;
     const std::int64_t bytes = (records + chains) / 8 * 10 + (64 << 20);
     const std::int64_t megabytes =

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <map>
 #include <tuple>
+#include <utility>
 
 namespace nightmill {
 namespace {
@@ -16,6 +18,8 @@ constexpr int kMaxFlagBits = 64;
 constexpr std::int32_t kZoneMargin = 400;  // days looked up around the window at once
 // A slot needed by fewer rows than this travels beside the records.
 constexpr double kSparseShare = 0.15;
+// Beside its record a value takes twice the room, so half of them may be left out at least.
+constexpr double kOnceShare = 0.4;
 
 expr::Node ColumnNode(const std::string& name) {
   expr::Node node;
@@ -426,6 +430,45 @@ OpResult<AggregatePlan> BindAggregate(const AggregateSpec& spec, std::vector<Pla
   return plan;
 }
 
+namespace {
+
+// Whether all that use a slot count distinct values.
+bool CountsOnly(const Program& program, int slot) {
+  return std::all_of(program.ops.begin(), program.ops.end(), [slot](const StateOp& op) {
+    return op.slot != slot || op.kind == StateKind::kDistinct;
+  });
+}
+
+// Takes one bit out of all masks and numbers of flags.
+void RemoveFlag(int gone, AggregatePlan& plan) {
+  const std::uint64_t below = (1ull << gone) - 1;
+  const auto mask = [&](std::uint64_t& bits) { bits = (bits & below) | ((bits >> 1) & ~below); };
+  const auto number = [&](int& bit) { bit -= bit > gone ? 1 : 0; };
+  for (Slot& slot : plan.program.slots) mask(slot.present);
+  for (StateOp& op : plan.program.ops) mask(op.need);
+  for (int& bit : plan.program.counters) number(bit);
+  for (PlanPredicate& predicate : plan.predicates) number(predicate.bit);
+  for (PlanSlot& slot : plan.slots) {
+    for (std::uint64_t& where : slot.wheres) mask(where);
+  }
+  --plan.program.flag_bits;
+}
+
+// Slots that need no flag give theirs back: with few enough, records have one byte of them.
+void FreeFlags(AggregatePlan& plan) {
+  Program& program = plan.program;
+  for (std::size_t s = 0; s < program.slots.size(); ++s) {
+    Slot& slot = program.slots[s];
+    if (!slot.sparse && slot.form != SlotForm::kSmall) continue;
+    for (StateOp& op : program.ops) {
+      if (op.slot == static_cast<int>(s)) op.need = (op.need & ~slot.present) | kRowBit;
+    }
+    RemoveFlag(std::countr_zero(std::exchange(slot.present, kRowBit)), plan);
+  }
+}
+
+}  // namespace
+
 void FitToSample(const std::vector<SlotSample>& samples, bool has_window, AggregatePlan& plan) {
   Program& program = plan.program;
   for (std::size_t s = 0; s < program.slots.size(); ++s) {
@@ -448,7 +491,10 @@ void FitToSample(const std::vector<SlotSample>& samples, bool has_window, Aggreg
         slot.form = SlotForm::kHex64;
       }
     }
-    slot.sparse = !always && slot.form != SlotForm::kSmall && sample.carried < kSparseShare;
+    slot.once = sample.fresh < kOnceShare && CountsOnly(program, static_cast<int>(s)) &&
+                slot.form != SlotForm::kSmall;
+    slot.sparse =
+        slot.once || (!always && slot.form != SlotForm::kSmall && sample.carried < kSparseShare);
     for (StateOp& op : program.ops) {
       if (op.slot != static_cast<int>(s)) continue;
       if (op.kind == StateKind::kDistinct && slot.form == SlotForm::kSmall) {
@@ -460,6 +506,7 @@ void FitToSample(const std::vector<SlotSample>& samples, bool has_window, Aggreg
       }
     }
   }
+  FreeFlags(plan);
   program.Layout();
   for (const StateOp& op : program.ops) {
     if (op.kind != StateKind::kMinMax) continue;

@@ -88,6 +88,7 @@ struct SlotSample {
   PackedKind kind = kPackedShort;  // of the first text
   bool small = false;              // few distinct texts
   double carried = 1.0;            // share of rows whose value is needed
+  double fresh = 1.0;              // of those, the share whose key and value are a new pair
 };
 void FitToSample(const std::vector<SlotSample>& samples, bool has_window, AggregatePlan& plan);
 

@@ -43,6 +43,7 @@ AggregateScan::AggregateScan(const AggregatePlan& plan, MemoryBudget& budget)
       is_loaded_(plan.inputs.size()),
       sources_(plan.slots.size()),
       sides_(plan.slots.size()),
+      recent_(plan.slots.size()),
       flags_(kBlockRows),
       passed_(kBlockRows),
       selected_(kBlockRows),
@@ -177,6 +178,7 @@ OpStatus AggregateScan::ScanBlock(const ScanUnit& unit, RecordWriter& writer, Ch
         encoders_[s].Encode(columns_[static_cast<std::size_t>(slot.input)], order, flags_.data()));
     sources_[s] = encoders_[s].source();
     std::swap(sides_[s], encoders_[s].sides());
+    if (plan_.program.slots[s].once) DropRepeats(s);
   }
   const std::uint8_t* kept = keep_all_ ? nullptr : kept_.data();
   return writer.Append({rows_, kept, flags_.data(), key_, sources_, sides_});
@@ -371,6 +373,58 @@ OpStatus AggregateScan::ComposeKeys() {
   return OpOk();
 }
 
+// What tells this thread's keys apart: texts are stored once per thread.
+std::uint64_t AggregateScan::KeyAt(std::size_t row) const {
+  if (!plan_.program.text_key) return static_cast<const std::uint64_t*>(key_.values)[row];
+  const std::size_t at = key_.codes == nullptr ? row : static_cast<std::size_t>(key_.codes[row]);
+  return std::bit_cast<std::uint64_t>(static_cast<const TextStore::Found*>(key_.values)[at].text);
+}
+
+// A pair sent before, under all conditions that this row meets too, changes no count.
+void AggregateScan::DropRepeats(std::size_t slot) {
+  if (!recent_[slot]) recent_[slot] = std::make_unique<RecentPairs>();
+  std::uint64_t conditions = kRowBit;
+  for (const std::uint64_t where : plan_.slots[slot].wheres) conditions |= where;
+  std::erase_if(sides_[slot], [&](const SideRow& side) {
+    if (!keep_all_ && kept_[side.row] == 0) return true;
+    const std::uint64_t flags = flags_[side.row];
+    if ((flags & kNullKeyBit) != 0) return false;
+    return recent_[slot]->Seen(
+        {KeyAt(side.row), side.low, side.high, flags & conditions, side.kind});
+  });
+}
+
+// By hashes: a guess is enough.
+double AggregateScan::SampleFresh(std::size_t slot) {
+  const PlanSlot& planned = plan_.slots[slot];
+  std::uint64_t conditions = 0;
+  bool always = false;
+  for (const std::uint64_t where : planned.wheres) conditions |= where, always |= where == 0;
+  std::vector<int> inputs = plan_.keys;
+  inputs.push_back(planned.input);
+  std::vector<std::uint64_t> pairs;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(rows_); ++i) {
+    const std::uint64_t met = flags_[i] & conditions;
+    if (!columns_[static_cast<std::size_t>(planned.input)].IsValid(i)) continue;
+    if (!always && met == 0) continue;
+    std::uint64_t hash = met;
+    for (const int input : inputs) {
+      ScanColumn& column = columns_[static_cast<std::size_t>(input)];
+      std::uint64_t part = 1;
+      if (column.IsValid(i)) {
+        part = CarrierOf(column.data.type) == Carrier::kText ? HashKeyBytes(column.TextAt(i))
+                                                             : HashKey64(column.Numbers()[i]);
+      }
+      hash = FoldMultiply(hash ^ kXxhPrime1, part ^ kXxhPrime2);
+    }
+    pairs.push_back(hash);
+  }
+  if (pairs.empty()) return 1.0;
+  std::sort(pairs.begin(), pairs.end());
+  const auto fresh = std::unique(pairs.begin(), pairs.end()) - pairs.begin();
+  return static_cast<double>(fresh) / static_cast<double>(pairs.size());
+}
+
 SlotSample AggregateScan::SampleSlot(std::size_t slot) {
   const PlanSlot& planned = plan_.slots[slot];
   ScanColumn& column = columns_[static_cast<std::size_t>(planned.input)];
@@ -392,6 +446,7 @@ SlotSample AggregateScan::SampleSlot(std::size_t slot) {
   const auto distinct = std::unique(texts.begin(), texts.end()) - texts.begin();
   sample.small = sample.seen && static_cast<std::size_t>(distinct) <= kSmallSample;
   if (rows_ > 0) sample.carried = static_cast<double>(carried) / rows_;
+  sample.fresh = SampleFresh(slot);
   return sample;
 }
 

@@ -65,7 +65,10 @@ class AggregateScan {
   OpStatus SelectKeys(const ScanUnit& unit);
   OpStatus LoadKeys();
   OpStatus ComposeKeys();
+  void DropRepeats(std::size_t slot);
+  std::uint64_t KeyAt(std::size_t row) const;
   SlotSample SampleSlot(std::size_t slot);
+  double SampleFresh(std::size_t slot);
   const expr::Batch& Rows(std::span<const int> inputs);
   OpStatus Located(OpStatus status, const ScanUnit& unit) const;
 
@@ -83,6 +86,7 @@ class AggregateScan {
   std::vector<SlotEncoder> encoders_;
   std::vector<SlotSource> sources_;
   std::vector<std::vector<SideRow>> sides_;
+  std::vector<std::unique_ptr<RecentPairs>> recent_;  // per slot, where it is sent once
   std::vector<std::uint64_t> flags_;
   std::vector<std::uint8_t> passed_;    // of a predicate
   std::vector<std::uint8_t> selected_;  // by window and filter

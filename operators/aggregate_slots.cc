@@ -223,7 +223,20 @@ void SlotEncoder::EncodeCodes(const ScanColumn& column, const std::uint64_t* fla
   }
 }
 
+void SlotEncoder::PackBeside(const ScanColumn& column, const std::uint64_t* flags) {
+  const bool nulls = column.has_nulls();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(column.data.rows); ++i) {
+    if (!Wanted(flags[i]) || (nulls && !column.IsValid(i))) continue;
+    const Packed packed = PackText(column.TextAt(i));
+    sides_.push_back({static_cast<std::uint32_t>(i), packed.kind, packed.low, packed.high});
+  }
+}
+
 OpStatus SlotEncoder::EncodeTexts(const ScanColumn& column, std::uint64_t* flags) {
+  if (slot_.sparse && slot_.form != SlotForm::kText) {
+    PackBeside(column, flags);
+    return OpOk();
+  }
   for (std::size_t i = 0; i < static_cast<std::size_t>(column.data.rows); ++i) {
     if (!column.IsValid(i) || (slot_.sparse && !Wanted(flags[i]))) {
       SetElement(i, TextForm{{SmallDomain::kNull, 0}});

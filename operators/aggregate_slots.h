@@ -62,6 +62,7 @@ class SlotEncoder {
   OpResult<TextForm> FormOf(std::string_view text);
   std::uint8_t Number(std::string_view text);
   void EncodeNumbers(ScanColumn& column, std::uint64_t* flags);
+  void PackBeside(const ScanColumn& column, const std::uint64_t* flags);
   OpStatus EncodeTexts(const ScanColumn& column, std::uint64_t* flags);
   void EncodeCodes(const ScanColumn& column, const std::uint64_t* flags);
   OpStatus EncodePairs(ScanColumn& column, ScanColumn& order, std::uint64_t* flags);

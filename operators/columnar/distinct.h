@@ -49,6 +49,33 @@ class SmallDomain {
   std::unordered_map<std::string, std::uint8_t> numbers_;
 };
 
+// Pairs of key and value that one thread has sent lately. Events of a session lie close together:
+// whoever only counts distinct values needs one of them. Forgets, but never makes up a pair.
+class RecentPairs {
+ public:
+  struct Pair {
+    std::uint64_t key = 0, low = 0, high = 0;
+    std::uint64_t flags = 0;  // not 0: the conditions that the row meets
+    PackedKind kind = 0;
+  };
+  // True if the pair was noted with at least these flags; notes it otherwise.
+  bool Seen(const Pair& pair) {
+    const std::uint64_t hash =
+        FoldMultiply(pair.low ^ kXxhPrime1, pair.high ^ (pair.key * kXxhPrime5));
+    Pair& have = pairs_[hash & (kSize - 1)];
+    if (have.key == pair.key && have.low == pair.low && have.high == pair.high &&
+        have.kind == pair.kind && (pair.flags & ~have.flags) == 0) {
+      return true;
+    }
+    have = pair;
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kSize = 8192;  // stays in the L2 cache
+  std::vector<Pair> pairs_ = std::vector<Pair>(kSize);
+};
+
 // The set of (group, column, value) seen in one partition. One thread. The caller makes room first
 // (Reserve), so that adding never fails.
 class DistinctSet {

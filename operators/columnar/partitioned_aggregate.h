@@ -38,7 +38,8 @@ int WidthOf(SlotForm form);
 struct Slot {
   SlotForm form = SlotForm::kInt64;
   bool sparse = false;        // never inline
-  std::uint64_t present = 0;  // flag bit; kSmall has none, its byte says so
+  bool once = false;          // sparse, and repeats of a key and value may be left out
+  std::uint64_t present = 0;  // flag bit; kRowBit if sparse, and for kSmall, whose byte tells
   int offset = 0;             // in the record
   std::int64_t base = 0;      // kInt48
   PackedKind kind = 0;        // of inline values: kHex64, kPacked
@@ -104,6 +105,8 @@ struct Program {
 
   // Sets offsets and sizes from slots, ops and counters.
   void Layout();
+  // Of a record with what may travel beside it; rarely needed values are taken as absent.
+  int most_bytes() const;
 };
 
 // XXH64 of a null 8-byte key: that of no bytes.

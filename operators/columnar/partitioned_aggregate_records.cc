@@ -134,6 +134,12 @@ void Program::Layout() {
   initial.assign(row_bytes / 8, 0);
 }
 
+int Program::most_bytes() const {
+  const auto beside =
+      std::count_if(slots.begin(), slots.end(), [](const Slot& slot) { return slot.once; });
+  return record_bytes + static_cast<int>(beside) * static_cast<int>(sizeof(SideEntry));
+}
+
 void RecordArena::Free::operator()(std::uint8_t* p) const { std::free(p); }
 
 OpResult<std::uint8_t*> RecordArena::Allocate(std::size_t bytes) {

@@ -79,6 +79,24 @@ std::vector<Event> MakeEvents(unsigned seed, int rows, int users, int days) {
   return events;
 }
 
+// Each event `copies` times in a row, by the same user in the same session.
+std::vector<Event> InBursts(const std::vector<Event>& events, int copies, unsigned seed) {
+  Random random(seed);
+  std::vector<Event> out;
+  for (const Event& first : events) {
+    for (int i = 0; i < copies; ++i) {
+      const auto other = random.Below(static_cast<std::int64_t>(events.size()));
+      Event e = events[static_cast<std::size_t>(other)];
+      e.user = first.user;
+      e.session = first.session;
+      e.at = first.at;
+      e.day = first.day;
+      out.push_back(e);
+    }
+  }
+  return out;
+}
+
 std::string Cell(const std::optional<std::string>& v) { return v ? "\"" + *v + "\"" : ""; }
 
 std::string CsvOf(const std::vector<Event>& events, const std::string& day) {
@@ -362,13 +380,16 @@ TEST(Aggregate, IsTheNaiveReference) {
     unsigned seed;
     int rows, users, days, window;
     std::int64_t as_of;  // days after the first
+    int copies = 1;      // 6: repeated sessions travel once
   };
-  for (const Case& c : {Case{1, 3'000, 40, 10, 7, 8}, Case{2, 3'000, 2'000, 3, 1, 1},
-                        Case{3, 500, 1, 5, 31, 4}, Case{4, 5'000, 300, 12, 5, 11}}) {
+  for (const Case& c :
+       {Case{1, 3'000, 40, 10, 7, 8}, Case{2, 3'000, 2'000, 3, 1, 1}, Case{3, 500, 1, 5, 31, 4},
+        Case{4, 5'000, 300, 12, 5, 11}, Case{5, 1'000, 40, 4, 3, 2, 6}}) {
     SCOPED_TRACE(c.seed);
     OperatorHarness h;
-    const auto events = MakeEvents(c.seed, c.rows, c.users, c.days);
-    LoadAll(h, events, 300);
+    const auto events =
+        InBursts(MakeEvents(c.seed, c.rows, c.users, c.days), c.copies, c.seed + 100);
+    LoadAll(h, events, 300 * c.copies);
     const std::int64_t as_of = kFirstDay + c.as_of;
     const Json report = h.Report(Spec("out", c.window, DayText(as_of)));
     ASSERT_EQ(report.value("outcome", ""), "published") << report;
@@ -497,6 +518,26 @@ TEST(Aggregate, NullKeysAreKeptDroppedOrRefused) {
   EXPECT_EQ(error["code"], "bad_input");
   EXPECT_EQ(error["column"], "k");
   EXPECT_EQ(error["row"], 1);
+}
+
+// Numbers say the same of the key 0 and of a null one, and of a row inside and outside of a filter.
+TEST(Aggregate, RepeatsOfOneKeyAreNotThoseOfAnother) {
+  OperatorHarness h;
+  std::string csv = "k,v,use\n";
+  for (const char* row : {"0,1,true", ",1,true", ",2,true", "7,3,false", "7,3,true"}) {
+    for (int i = 0; i < 6; ++i) csv += std::string(row) + "\n";
+  }
+  h.Load("lake", {{"k", "int64"}, {"v", "int64"}, {"use", "bool"}}, csv);
+  const Json spec = {{"type", "aggregate"},
+                     {"in", {{"path", "lake"}, {"filter", "use"}}},
+                     {"keys", {"k"}},
+                     {"features", {{{"name", "vs"}, {"fn", "count_distinct"}, {"col", "v"}}}},
+                     {"out", {{"path", "out"}}}};
+  const Json report = h.Report(spec);
+  ASSERT_EQ(report.value("outcome", ""), "published") << report;
+  std::map<std::string, int> counts;
+  for (const Json& row : h.Rows("out")) counts[row["k"].dump()] = row["vs"];
+  EXPECT_EQ(counts, (std::map<std::string, int>{{"0", 1}, {"7", 1}, {"null", 2}}));
 }
 
 TEST(Aggregate, AFailedOutputCheckPublishesNothing) {
