@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers/handlers.h"
@@ -15,18 +16,18 @@ namespace {
 
 using nlohmann::json;
 
-Result<std::vector<std::string>> PoolNames(ApiContext& context) {
+Result<std::map<std::string, int>> PoolSlots(ApiContext& context) {
   NM_ASSIGN_OR_RETURN(const std::vector<PoolRow> pools, context.queries.Pools());
-  std::vector<std::string> names;
-  for (const PoolRow& pool : pools) names.push_back(pool.name);
-  return names;
+  std::map<std::string, int> slots;
+  for (const PoolRow& pool : pools) slots.emplace(pool.name, pool.slots);
+  return slots;
 }
 
 Result<DagFileResult> LoadFromRequest(ApiContext& context, const HttpRequest& request) {
   DagFileOptions options;
   options.file = request.Query("file").value_or("dag.json");
   options.fileloc = request.Query("fileloc").value_or("");
-  NM_ASSIGN_OR_RETURN(options.pools, PoolNames(context));
+  NM_ASSIGN_OR_RETURN(options.pools, PoolSlots(context));
   return LoadDag(request.body, context.catalog, options);
 }
 

@@ -21,11 +21,22 @@ struct NextOptions {
   bool jsonl = false;
 };
 
+// The strict reader refuses what the lenient one lets through, a key given twice above all.
+std::string AnswerLine(const std::string& line) {
+  if (line.empty()) return AnswerScheduleLine(line);  // its own words for a line, not for a file
+  const Result<std::string> strict = ParseStrictJson(line, false);
+  if (strict.ok()) return AnswerScheduleLine(*strict);
+  const Error& error = strict.error();
+  nlohmann::ordered_json answer;
+  answer["error"] = {
+      {"code", ToString(error.code)}, {"message", error.message}, {"hint", error.hint}};
+  return answer.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// Every line gets its answer, an empty one too: who asks counts lines.
 int AnswerLines() {
   std::string line;
-  while (std::getline(std::cin, line)) {
-    if (!line.empty()) std::cout << AnswerScheduleLine(line) << '\n' << std::flush;
-  }
+  while (std::getline(std::cin, line)) std::cout << AnswerLine(line) << '\n' << std::flush;
   return 0;
 }
 

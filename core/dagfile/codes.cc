@@ -105,7 +105,9 @@ constexpr std::array kPages{
     CodePage{"NM314", "above a limit",
              "The message names the limit; it cannot be raised in a DAG."},
     CodePage{"NM315", "unknown pool",
-             "The server has no such pool (`nightmill pool list`), or a task names a pool twice."},
+             "The server has no such pool (`nightmill pool list`), a task takes more slots than it "
+             "has, or\n"
+             "names a pool twice. Offline, where the pools are not known, a warning."},
     CodePage{
         "NM316", "bad duration",
         "Durations are \"90s\", \"1h30m\", \"250ms\", \"2d\", ISO 8601 (\"PT1H30M\") or seconds."},
@@ -125,7 +127,9 @@ constexpr std::array kPages{
     CodePage{"NM322", "bad params",
              "`params` maps a name to a JSON Schema (draft-07); `default` must fit it, and "
              "templates may\n"
-             "only use params that are declared."},
+             "only use params that are declared. With a schedule each needs a default: a scheduled "
+             "run\n"
+             "brings no values."},
     CodePage{"NM323", "fields exclude each other",
              "`pool` and `pool_slots` are the short form of `pools`."},
     CodePage{"NM324", "fail_fast with another rule",

@@ -42,6 +42,20 @@ void EraseOwnKeys(Json& object) {
   }
 }
 
+// The members of `catchup` written beside it.
+void WordCatchup(SchemaFault& fault) {
+  if (fault.code != "NM201" || !fault.pointer.starts_with("/schedule/")) return;
+  const std::string key = fault.pointer.substr(std::string_view("/schedule/").size());
+  if (key != "limit" && key != "window" && key != "order" && key != "rate") return;
+  fault.code = "NM210";
+  fault.message = fmt::format("\"{}\" beside `catchup` is not supported yet", key);
+  fault.hint = key == "rate" ? "remove it: this release would not carry it out"
+                             : fmt::format(
+                                   "put it inside: \"catchup\": {{\"mode\": \"all\", "
+                                   "\"{}\": ...}}",
+                                   key);
+}
+
 void Report(Draft& draft, const std::string& prefix, const SchemaFault& fault) {
   if (fault.at_key) {
     draft.out.KeyError(fault.code, prefix + fault.pointer, fault.message, fault.hint);
@@ -383,7 +397,8 @@ void OrderNamedLists(Draft& draft) {
 void BuildDagFields(Draft& draft) {
   EraseOwnKeys(draft.doc);
   if (!PreparedRoot().Accepts(draft.doc)) {
-    for (const SchemaFault& fault : PreparedRoot().Explain(draft.doc)) {
+    for (SchemaFault& fault : PreparedRoot().Explain(draft.doc)) {
+      WordCatchup(fault);
       // Ids have a message of their own.
       if (fault.code == "NM206" && fault.pointer == "/dag_id") continue;
       Report(draft, "", fault);

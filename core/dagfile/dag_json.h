@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +38,9 @@ struct Diagnostic {
 struct DagFileOptions {
   std::string file = "dag.json";  // name used in diagnostics
   std::string fileloc = {};       // absolute path; "" if unknown
-  // Pool names known to the server; nullopt offline (unknown pools are then not reported).
-  std::optional<std::vector<std::string>> pools = std::nullopt;
+  // Pools of the server with their slots (-1: unlimited, 0: closed for now); nullopt offline, where
+  // a pool other than default_pool is a warning.
+  std::optional<std::map<std::string, int>> pools = std::nullopt;
 };
 
 struct DagFileResult {

@@ -36,6 +36,7 @@ class Validator {
     const bool edges_sound = CheckEdges();
     CheckCycle(ids_sound && edges_sound);
     CollectBranches();
+    CheckParams();
     for (std::size_t i = 0; i < tasks_.size() && !draft_.out.full(); ++i) {
       CheckPools(i);
       CheckRules(i);
@@ -171,13 +172,57 @@ class Validator {
       if (!seen.insert(name).second) {
         draft_.out.Error("NM315", place, fmt::format("pool \"{}\" is there twice", name));
       }
-      const auto& pools = draft_.options.pools;
-      if (!pools || name == "default_pool" || Contains(*pools, name)) continue;
-      const std::vector<std::string_view> names(pools->begin(), pools->end());
-      const std::string hint = DidYouMean(name, names);
+      CheckPool(tasks_[i].pools[n], place,
+                list ? fmt::format("/tasks/{}/pools/{}/slots", i, n) : At(i, "pool_slots"));
+    }
+  }
+
+  void CheckPool(const PoolRequest& request, const std::string& place,
+                 const std::string& slots_place) {
+    const std::string& name = request.name;
+    const auto& pools = draft_.options.pools;
+    if (!pools) {
+      if (name == "default_pool" || !absent_pools_.insert(name).second) return;
+      draft_.out.Warning(
+          "NM315", place,
+          fmt::format("pool \"{}\" must exist on the server when the DAG is applied", name),
+          fmt::format("nightmill pool set {} SLOTS creates it", name));
+      return;
+    }
+    if (const auto it = pools->find(name); it != pools->end()) {
+      // A closed pool (0) is meant to open again: its tasks wait.
+      if (it->second <= 0 || request.slots <= it->second) return;
       draft_.out.Error(
-          "NM315", place, fmt::format("no pool \"{}\"", name),
-          hint.empty() ? fmt::format("nightmill pool set {} SLOTS creates it", name) : hint);
+          "NM315", slots_place,
+          fmt::format("pool \"{}\" has {} slots, the task takes {} and could never run", name,
+                      it->second, request.slots));
+      return;
+    }
+    if (name == "default_pool") return;
+    std::vector<std::string_view> names;
+    for (const auto& [known, slots] : *pools) names.push_back(known);
+    const std::string hint = DidYouMean(name, names);
+    draft_.out.Error(
+        "NM315", place, fmt::format("no pool \"{}\"", name),
+        hint.empty() ? fmt::format("nightmill pool set {} SLOTS creates it", name) : hint);
+  }
+
+  // The scheduler has no one to ask for a value.
+  void CheckParams() {
+    const auto params = draft_.doc.find("params");
+    const auto schedule = draft_.doc.find("schedule");
+    if (params == draft_.doc.end() || !params->is_object() || schedule == draft_.doc.end() ||
+        schedule->is_null()) {
+      return;
+    }
+    for (const auto& [name, schema] : params->items()) {
+      if (!schema.is_object() || schema.contains("default")) continue;
+      const Place root;
+      const Place all = root.At("params");
+      draft_.out.Error(
+          "NM322", all.At(name),
+          fmt::format("param \"{}\" has no default, so no scheduled run could start", name),
+          "give it a default, or remove the schedule");
     }
   }
 
@@ -290,6 +335,7 @@ class Validator {
   std::map<std::size_t, Targets> branches_;
   std::unordered_map<std::string_view, std::vector<std::size_t>> chosen_by_;  // target -> branches
   std::vector<std::string_view> names_;
+  std::set<std::string_view> absent_pools_;  // warned of, once each
   int hints_ = 0;
 };
 

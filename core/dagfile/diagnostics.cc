@@ -119,7 +119,12 @@ void Diagnostics::KeyError(std::string_view code, std::string pointer, std::stri
 
 void Diagnostics::Warning(std::string_view code, const Place& place, std::string message,
                           std::string hint) {
-  Push({{std::string(code), Severity::kWarning, place.Pointer(), file_, 0, 0, std::move(message),
+  Warning(code, place.Pointer(), std::move(message), std::move(hint));
+}
+
+void Diagnostics::Warning(std::string_view code, std::string pointer, std::string message,
+                          std::string hint) {
+  Push({{std::string(code), Severity::kWarning, std::move(pointer), file_, 0, 0, std::move(message),
          std::move(hint), "", 1},
         false,
         false,

@@ -40,10 +40,12 @@ class Diagnostics {
   void KeyError(std::string_view code, std::string pointer, std::string message, std::string hint);
   void Warning(std::string_view code, const Place& place, std::string message,
                std::string hint = {});
+  void Warning(std::string_view code, std::string pointer, std::string message,
+               std::string hint = {});
 
   bool has_errors() const { return errors_ > 0; }
-  // So many that a look at further tasks would add nothing to the first 100.
-  bool full() const { return items_.size() >= kEnough; }
+  // So many errors that a look at further tasks would add nothing to the first 100.
+  bool full() const { return errors_ >= kEnough; }
   // Whether an error was reported at this pointer or below.
   bool HasErrorUnder(std::string_view pointer) const;
 

@@ -75,8 +75,13 @@ class ScheduleReader {
 
   // One expression or preset; `zone` is empty for the schedule's own.
   void Cron(std::string_view text, std::string zone, const Place& place) {
-    if (text == "@once" || text == "@continuous") {
-      (text == "@once" ? spec_.once : spec_.continuous) = true;
+    if (text == "@once") {
+      spec_.once = true;
+      return;
+    }
+    if (text == "@continuous") {
+      site_.In(place).Error("NM210", "\"@continuous\" is not supported yet",
+                            "use `every`, e.g. {\"every\": \"1m\"}");
       return;
     }
     if (text.starts_with("@")) {
@@ -84,7 +89,7 @@ class ScheduleReader {
                                        [&](const auto& entry) { return entry.first == text; });
       if (preset == kPresets.end()) {
         auto words = WordsOf(kPresets);
-        words.insert(words.end(), {"@once", "@continuous"});
+        words.push_back("@once");
         site_.In(place).Error("NM306", fmt::format("no preset \"{}\"", text),
                               DidYouMean(text, words));
         return;
@@ -175,8 +180,8 @@ class ScheduleReader {
         Cron(text->get_ref<const std::string&>(), zone, item.At("cron"));
       }
     }
-    if ((spec_.once || spec_.continuous) && cron.size() > 1) {
-      site_.In(place).Error("NM309", "@once and @continuous stand alone");
+    if (spec_.once && cron.size() > 1) {
+      site_.In(place).Error("NM309", "@once stands alone");
     }
   }
 
@@ -322,14 +327,20 @@ void ApplySchedule(const Json& value, Dag& dag, const Site& site) {
                   [](const std::string& zone) { return zone.empty(); })) {
     spec.cron_timezones.clear();
   }
-  if (site.out.HasErrorUnder(here)) return;
-  auto timetable = Timetable::Make(spec, dag.dag_id);
-  if (!timetable.ok()) {
-    const Error& error = timetable.error();
-    site.out.Error(error.message.starts_with("never fires") ? "NM307" : "NM309",
-                   here + (value.is_object() ? error.pointer : ""), error.message, error.hint);
-    return;
+  std::vector<Error> faults;
+  const auto timetable = Timetable::Make(spec, dag.dag_id, &faults);
+  const bool refused = site.out.HasErrorUnder(here);
+  // The spec lacks what was refused before: no word about that part again, nor about the whole.
+  if (refused) {
+    std::erase_if(faults, [&](const Error& fault) {
+      return site.out.HasErrorUnder(here + fault.pointer.substr(0, fault.pointer.find('/', 1)));
+    });
   }
+  for (const Error& fault : faults) {
+    site.out.Error(fault.message.starts_with("never fires") ? "NM307" : "NM309",
+                   here + (value.is_object() ? fault.pointer : ""), fault.message, fault.hint);
+  }
+  if (refused || !timetable.ok()) return;
   dag.timetable = *timetable;
   dag.schedule = std::move(spec);
 }
@@ -340,7 +351,6 @@ void EmitSchedule(const Dag& dag, Json& out) {
   const ScheduleSpec standard;
   Json json = Json::object();
   if (spec.once) json["cron"] = "@once";
-  if (spec.continuous) json["cron"] = "@continuous";
   for (std::size_t i = 0; i < spec.crons.size(); ++i) {
     const bool own = i < spec.cron_timezones.size() && !spec.cron_timezones[i].empty();
     if (own) {

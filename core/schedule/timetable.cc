@@ -20,7 +20,7 @@ constexpr Instant kEarliest{-std::chrono::days{2}};
 constexpr Instant kLatest{
     std::chrono::sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 3}};
 
-enum class Form { kCron, kEvery, kAt, kOnce, kContinuous };
+enum class Form { kCron, kEvery, kAt, kOnce };
 
 // What Make resolves from the spec's texts.
 struct Parts {
@@ -166,7 +166,7 @@ class TimetableImpl final : public Timetable {
       case IntervalKind::kPeriod:
         break;
     }
-    if (parts_.form == Form::kOnce || parts_.form == Form::kContinuous) return {tick, tick};
+    if (parts_.form == Form::kOnce) return {tick, tick};
     const std::optional<Instant> before = ticks().Before(tick);
     if (before) return {*before, tick};
     // The first instant of an `at` list reaches back to start_date; else nothing lies before it.
@@ -197,167 +197,207 @@ class TimetableImpl final : public Timetable {
   std::optional<Instant> aligned_start_;
 };
 
-Error At(std::string pointer, Error error) {
-  error.pointer = std::move(pointer);
-  return error;
-}
+// Resolves a spec part by part, so that one faulty part does not hide another one.
+class Resolver {
+ public:
+  explicit Resolver(const ScheduleSpec& spec) : spec_(spec) {}
 
-Error OverLimit(std::string pointer, std::string_view what, std::string_view limit) {
-  return At(std::move(pointer), Invalid(fmt::format("{}; the limit is {}", what, limit)));
-}
+  Parts Resolve() {
+    FindForm();
+    CheckCounts();
+    CheckDurations();
+    FindZone();
+    ResolveDates();
+    ParseCrons();
+    ParseExclusions();
+    if (faults.empty()) MakeTicks();
+    return std::move(parts_);
+  }
 
-Result<Form> FormOf(const ScheduleSpec& spec) {
-  std::vector<Form> forms;
-  if (!spec.crons.empty()) forms.push_back(Form::kCron);
-  if (spec.every) forms.push_back(Form::kEvery);
-  if (!spec.at.empty()) forms.push_back(Form::kAt);
-  if (spec.once) forms.push_back(Form::kOnce);
-  if (spec.continuous) forms.push_back(Form::kContinuous);
-  if (forms.empty()) return Invalid("the schedule has no ticks", "give one of cron, every, at");
-  if (forms.size() > 1) {
-    return Invalid("the schedule has several kinds of ticks",
-                   "give one of cron, every, at, @once, @continuous; cron may be a list");
-  }
-  return forms.front();
-}
+  std::vector<Error> faults;
 
-Status CheckLimits(const ScheduleSpec& spec) {
-  const auto count = [](std::size_t n, std::string_view what) {
-    return fmt::format("{} {}", n, what);
-  };
-  if (spec.crons.size() > limits::kMaxCrons) {
-    return OverLimit("/cron", count(spec.crons.size(), "cron expressions"),
-                     std::to_string(limits::kMaxCrons));
+ private:
+  void Fault(std::string pointer, Error error) {
+    error.pointer = std::move(pointer);
+    faults.push_back(std::move(error));
   }
-  if (spec.at.size() > limits::kMaxAtEntries) {
-    return OverLimit("/at", count(spec.at.size(), "instants"),
-                     std::to_string(limits::kMaxAtEntries));
+  void OverLimit(std::string pointer, std::string_view what, std::string_view limit) {
+    Fault(std::move(pointer), Invalid(fmt::format("{}; the limit is {}", what, limit)));
   }
-  if (spec.exclude.size() > limits::kMaxExcludes) {
-    return OverLimit("/exclude", count(spec.exclude.size(), "exclusions"),
-                     std::to_string(limits::kMaxExcludes));
-  }
-  if (spec.every && *spec.every < limits::kMinEvery) {
-    return OverLimit("/every", FormatDuration(*spec.every) + " is too short",
-                     FormatDuration(limits::kMinEvery));
-  }
-  if (spec.every && *spec.every > limits::kMaxEvery) {
-    return OverLimit("/every", FormatDuration(*spec.every) + " is too long",
-                     FormatDuration(limits::kMaxEvery));
-  }
-  if (spec.jitter > limits::kMaxJitter) {
-    return OverLimit("/jitter", FormatDuration(spec.jitter) + " is too long",
-                     FormatDuration(limits::kMaxJitter));
-  }
-  if (spec.interval == IntervalKind::kFixed &&
-      (spec.fixed_interval <= Duration{0} || spec.fixed_interval > limits::kMaxEvery)) {
-    return OverLimit("/interval", FormatDuration(spec.fixed_interval) + " is no usable interval",
-                     "more than 0s, up to " + FormatDuration(limits::kMaxEvery));
-  }
-  if (spec.catchup_limit < 0 || spec.catchup_limit > limits::kMaxCatchupLimit) {
-    return OverLimit("/limit", fmt::format("a catchup limit of {}", spec.catchup_limit),
-                     std::to_string(limits::kMaxCatchupLimit));
-  }
-  return Ok();
-}
 
-Result<std::vector<ZonedCron>> ParseCrons(const ScheduleSpec& spec,
-                                          const std::shared_ptr<const TimeZone>& zone) {
-  std::vector<ZonedCron> crons;
-  for (std::size_t i = 0; i < spec.crons.size(); ++i) {
-    const std::string pointer = spec.crons.size() > 1 ? fmt::format("/cron/{}", i) : "/cron";
-    std::shared_ptr<const TimeZone> own = zone;
-    if (i < spec.cron_timezones.size() && !spec.cron_timezones[i].empty()) {
-      auto found = TimeZone::Find(spec.cron_timezones[i]);
-      if (!found.ok()) return At(pointer, std::move(found).error());
-      own = *found;
+  void FindForm() {
+    std::vector<Form> forms;
+    if (!spec_.crons.empty()) forms.push_back(Form::kCron);
+    if (spec_.every) forms.push_back(Form::kEvery);
+    if (!spec_.at.empty()) forms.push_back(Form::kAt);
+    if (spec_.once) forms.push_back(Form::kOnce);
+    if (forms.empty()) {
+      Fault("", Invalid("the schedule has no ticks", "give one of cron, every, at"));
+      return;
     }
-    Result<CronExpr> cron = CronExpr::Parse(spec.crons[i], spec.day_or);
-    if (!cron.ok()) return At(pointer, std::move(cron).error());
-    crons.push_back({*cron, std::move(own)});
+    parts_.form = forms.front();
+    if (forms.size() > 1) {
+      Fault("", Invalid("the schedule has several kinds of ticks",
+                        "give one of cron, every, at, @once; cron may be a list"));
+    }
   }
-  return crons;
-}
 
-Result<Exclusions> ParseExclusions(const ScheduleSpec& spec, std::shared_ptr<const TimeZone> zone) {
-  Exclusions exclusions;
-  exclusions.zone = std::move(zone);
-  for (std::size_t i = 0; i < spec.exclude.size(); ++i) {
-    const std::string pointer = fmt::format("/exclude/{}", i);
-    const std::string& text = spec.exclude[i];
-    if (const Result<std::int32_t> day = ParseDate(text); day.ok()) {
-      exclusions.days.push_back(*day);
-      continue;
+  void CheckCounts() {
+    const auto check = [&](std::string_view field, std::size_t n, std::size_t limit,
+                           std::string_view what) {
+      if (n <= limit) return;
+      OverLimit(fmt::format("/{}", field), fmt::format("{} {}", n, what), std::to_string(limit));
+    };
+    check("cron", spec_.crons.size(), limits::kMaxCrons, "expressions");
+    check("at", spec_.at.size(), limits::kMaxAtEntries, "instants");
+    check("exclude", spec_.exclude.size(), limits::kMaxExcludes, "exclusions");
+    if (spec_.catchup_limit < 0 || spec_.catchup_limit > limits::kMaxCatchupLimit) {
+      OverLimit("/limit", fmt::format("a catchup limit of {}", spec_.catchup_limit),
+                std::to_string(limits::kMaxCatchupLimit));
     }
-    if (text.find(' ') == std::string::npos && !text.starts_with('@')) {
-      return At(pointer, Invalid(fmt::format("\"{}\" is neither a date nor a cron", text),
-                                 "write 2026-12-25 or a cron such as * * * * SAT,SUN"));
-    }
-    Result<CronExpr> cron = CronExpr::Parse(text, spec.day_or);
-    if (!cron.ok()) return At(pointer, std::move(cron).error());
-    exclusions.crons.push_back(*cron);
   }
-  std::sort(exclusions.days.begin(), exclusions.days.end());
-  return exclusions;
-}
 
-Status ResolveDates(const ScheduleSpec& spec, Parts& parts) {
-  if (!spec.start_date.empty()) {
-    Result<Instant> start = StartOf(spec.start_date, *parts.zone);
-    if (!start.ok()) return At("/start_date", std::move(start).error());
-    parts.start = *start;
+  void CheckDurations() {
+    if (spec_.every && *spec_.every < limits::kMinEvery) {
+      OverLimit("/every", FormatDuration(*spec_.every) + " is too short",
+                FormatDuration(limits::kMinEvery));
+    }
+    if (spec_.every && *spec_.every > limits::kMaxEvery) {
+      OverLimit("/every", FormatDuration(*spec_.every) + " is too long",
+                FormatDuration(limits::kMaxEvery));
+    }
+    if (spec_.jitter > limits::kMaxJitter) {
+      OverLimit("/jitter", FormatDuration(spec_.jitter) + " is too long",
+                FormatDuration(limits::kMaxJitter));
+    }
+    if (spec_.interval == IntervalKind::kFixed &&
+        (spec_.fixed_interval <= Duration{0} || spec_.fixed_interval > limits::kMaxEvery)) {
+      OverLimit("/interval", FormatDuration(spec_.fixed_interval) + " is no usable interval",
+                "more than 0s, up to " + FormatDuration(limits::kMaxEvery));
+    }
   }
-  if (!spec.end_date.empty()) {
-    Result<Instant> end = EndOf(spec.end_date, *parts.zone);
-    if (!end.ok()) return At("/end_date", std::move(end).error());
-    parts.end = *end;
-  }
-  if (parts.start && parts.end && *parts.end < *parts.start) {
-    return At("/end_date", Invalid(fmt::format("end_date {} is before start_date {}", spec.end_date,
-                                               spec.start_date),
-                                   "swap the two dates"));
-  }
-  return Ok();
-}
 
-Result<std::unique_ptr<const Ticks>> MakeTicks(const ScheduleSpec& spec, const Parts& parts) {
-  switch (parts.form) {
-    case Form::kCron: {
-      NM_ASSIGN_OR_RETURN(std::vector<ZonedCron> crons, ParseCrons(spec, parts.zone));
-      return MakeCronTicks(std::move(crons));
+  void FindZone() {
+    auto zone = TimeZone::Find(spec_.timezone);
+    if (!zone.ok()) {
+      Fault("/timezone", std::move(zone).error());
+      zone = TimeZone::Find("UTC");  // good enough to see whether a date is one
     }
-    case Form::kEvery:
-      return MakePeriodTicks(spec.anchor.value_or(parts.start.value_or(Instant{})), *spec.every);
-    case Form::kAt: {
-      // Instants before start_date are no ticks at all: the first interval begins at start_date.
-      std::vector<Instant> instants;
-      std::copy_if(spec.at.begin(), spec.at.end(), std::back_inserter(instants),
-                   [&](Instant t) { return !parts.start || t >= *parts.start; });
-      return MakeListTicks(std::move(instants));
-    }
-    case Form::kOnce:
-      return MakeListTicks(parts.start ? std::vector{*parts.start} : std::vector<Instant>{});
-    case Form::kContinuous:
-      break;
+    parts_.zone = *zone;
   }
-  return MakeListTicks({});  // @continuous follows the end of its own last run
-}
+
+  void ResolveDates() {
+    const auto resolve = [&](const std::string& text, std::string_view field, auto&& to_instant) {
+      std::optional<Instant> instant;
+      if (text.empty()) return instant;
+      Result<Instant> resolved = to_instant(text, *parts_.zone);
+      if (resolved.ok()) {
+        instant = *resolved;
+      } else {
+        Fault(fmt::format("/{}", field), std::move(resolved).error());
+      }
+      return instant;
+    };
+    parts_.start = resolve(spec_.start_date, "start_date", StartOf);
+    parts_.end = resolve(spec_.end_date, "end_date", EndOf);
+    if (parts_.start && parts_.end && *parts_.end < *parts_.start) {
+      Fault("/end_date", Invalid(fmt::format("end_date {} is before start_date {}", spec_.end_date,
+                                             spec_.start_date),
+                                 "swap the two dates"));
+    }
+  }
+
+  void ParseCrons() {
+    if (spec_.crons.size() > limits::kMaxCrons) return;
+    for (std::size_t i = 0; i < spec_.crons.size(); ++i) {
+      const std::string pointer = spec_.crons.size() > 1 ? fmt::format("/cron/{}", i) : "/cron";
+      std::shared_ptr<const TimeZone> own = parts_.zone;
+      if (i < spec_.cron_timezones.size() && !spec_.cron_timezones[i].empty()) {
+        auto found = TimeZone::Find(spec_.cron_timezones[i]);
+        if (found.ok()) {
+          own = *found;
+        } else {
+          Fault(pointer, std::move(found).error());
+        }
+      }
+      Result<CronExpr> cron = CronExpr::Parse(spec_.crons[i], spec_.day_or);
+      if (cron.ok()) {
+        crons_.push_back({*cron, std::move(own)});
+      } else {
+        Fault(pointer, std::move(cron).error());
+      }
+    }
+  }
+
+  void ParseExclusions() {
+    exclusions_.zone = parts_.zone;
+    if (spec_.exclude.size() > limits::kMaxExcludes) return;
+    for (std::size_t i = 0; i < spec_.exclude.size(); ++i) {
+      const std::string pointer = fmt::format("/exclude/{}", i);
+      const std::string& text = spec_.exclude[i];
+      if (const Result<std::int32_t> day = ParseDate(text); day.ok()) {
+        exclusions_.days.push_back(*day);
+        continue;
+      }
+      if (text.find(' ') == std::string::npos && !text.starts_with('@')) {
+        Fault(pointer, Invalid(fmt::format("\"{}\" is neither a date nor a cron", text),
+                               "write 2026-12-25 or a cron such as * * * * SAT,SUN"));
+        continue;
+      }
+      Result<CronExpr> cron = CronExpr::Parse(text, spec_.day_or);
+      if (cron.ok()) {
+        exclusions_.crons.push_back(*cron);
+      } else {
+        Fault(pointer, std::move(cron).error());
+      }
+    }
+    std::sort(exclusions_.days.begin(), exclusions_.days.end());
+  }
+
+  void MakeTicks() {
+    parts_.ticks = TicksOfForm();
+    if (!exclusions_.empty()) {
+      parts_.ticks = MakeExcludedTicks(std::move(parts_.ticks), std::move(exclusions_));
+    }
+  }
+
+  std::unique_ptr<const Ticks> TicksOfForm() {
+    switch (parts_.form) {
+      case Form::kCron:
+        return MakeCronTicks(std::move(crons_));
+      case Form::kEvery:
+        return MakePeriodTicks(spec_.anchor.value_or(parts_.start.value_or(Instant{})),
+                               *spec_.every);
+      case Form::kAt: {
+        // Instants before start_date are no ticks at all: the first interval begins at start_date.
+        std::vector<Instant> instants;
+        std::copy_if(spec_.at.begin(), spec_.at.end(), std::back_inserter(instants),
+                     [&](Instant t) { return !parts_.start || t >= *parts_.start; });
+        return MakeListTicks(std::move(instants));
+      }
+      case Form::kOnce:
+        break;
+    }
+    return MakeListTicks(parts_.start ? std::vector{*parts_.start} : std::vector<Instant>{});
+  }
+
+  const ScheduleSpec& spec_;
+  Parts parts_;
+  std::vector<ZonedCron> crons_;
+  Exclusions exclusions_;
+};
 
 }  // namespace
 
 Result<std::shared_ptr<const Timetable>> Timetable::Make(const ScheduleSpec& spec,
-                                                         std::string_view dag_id) {
-  Parts parts;
-  NM_ASSIGN_OR_RETURN(parts.form, FormOf(spec));
-  NM_RETURN_IF_ERROR(CheckLimits(spec));
-  auto zone = TimeZone::Find(spec.timezone);
-  if (!zone.ok()) return At("/timezone", std::move(zone).error());
-  parts.zone = *zone;
-  NM_RETURN_IF_ERROR(ResolveDates(spec, parts));
-  NM_ASSIGN_OR_RETURN(parts.ticks, MakeTicks(spec, parts));
-  NM_ASSIGN_OR_RETURN(Exclusions exclusions, ParseExclusions(spec, parts.zone));
-  if (!exclusions.empty()) {
-    parts.ticks = MakeExcludedTicks(std::move(parts.ticks), std::move(exclusions));
+                                                         std::string_view dag_id,
+                                                         std::vector<Error>* faults) {
+  Resolver resolver(spec);
+  Parts parts = resolver.Resolve();
+  if (!resolver.faults.empty()) {
+    Error first = resolver.faults.front();
+    if (faults != nullptr) *faults = std::move(resolver.faults);
+    return first;
   }
   return std::shared_ptr<const Timetable>(
       std::make_shared<TimetableImpl>(spec, dag_id, std::move(parts)));

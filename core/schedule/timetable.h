@@ -29,7 +29,6 @@ struct ScheduleSpec {
   std::optional<Instant> anchor;
   std::vector<Instant> at;
   bool once = false;
-  bool continuous = false;
   std::string timezone = "UTC";
   std::string start_date;  // as written: an instant or a bare local date; empty: none
   std::string end_date;
@@ -61,14 +60,16 @@ struct Slot {
 class Timetable {
  public:
   // Errors: kInvalid with the field in `pointer` ("/cron", "/cron/1", "/timezone", "/start_date"),
-  // a hint, and for a cron that never fires a message that begins with "never fires".
+  // a hint, and for a cron that never fires a message that begins with "never fires". The result
+  // has the first one; `faults`, if given, receives all of them.
   static Result<std::shared_ptr<const Timetable>> Make(const ScheduleSpec& spec,
-                                                       std::string_view dag_id);
+                                                       std::string_view dag_id,
+                                                       std::vector<Error>* faults = nullptr);
 
   virtual ~Timetable() = default;
 
   const ScheduleSpec& spec() const { return spec_; }
-  // False for null schedules, @once, @continuous and `at`: no backfill, no "last interval".
+  // False for null schedules, @once and `at`: no backfill, no "last interval".
   virtual bool periodic() const = 0;
 
   // First slot whose tick is > `after` and whose interval lies within [start_date, end_date]

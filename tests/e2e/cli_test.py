@@ -71,14 +71,15 @@ class Offline(unittest.TestCase):
                  ' "n": 3}', '{"expr": "x", "tz": "UTC", "start": "2026-01-01T00:00:00Z", "n": 1}',
                  "no json", '{"expr": "0 0 30 2 *", "tz": "UTC", "start": "2026-01-01T00:00:00Z",'
                  ' "n": 1}', '{"expr": "@daily", "tz": "Mars/X", "start": "2026-01-01T00:00:00Z",'
-                 ' "n": 1}']
+                 ' "n": 1}', "", '{"expr": "@daily", "expr": "@hourly",'
+                 ' "start": "2026-01-01T00:00:00Z"}']
         answer = self.box.cli("schedule", "next", "--jsonl", stdin="\n".join(lines) + "\n")
         self.assertEqual(answer.returncode, 0, answer.stderr)
         answers = [json.loads(line) for line in answer.stdout.splitlines()]
         self.assertEqual(answers[0], {"next": ["2026-03-28T06:00:00+01:00",
                                                "2026-03-29T06:00:00+02:00",
                                                "2026-03-30T06:00:00+02:00"]})
-        self.assertEqual([list(a) for a in answers[1:]], [["error"]] * 4)
+        self.assertEqual([list(a) for a in answers[1:]], [["error"]] * 6)
         for one in answers[1:]:
             self.assertTrue(one["error"]["message"])
         plain = self.box.cli("schedule", "next", "0 6 * * *", "--start", "2026-01-01T06:00:00Z",

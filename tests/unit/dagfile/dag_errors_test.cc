@@ -38,7 +38,7 @@ std::vector<fs::path> Files() {
   return files;
 }
 
-// A first line "// pools: a, b" names the pools that the server knows.
+// A first line "// pools: a, b=4" names the pools that the server knows, with their slots.
 DagFileOptions OptionsOf(const fs::path& path, const std::string& text) {
   DagFileOptions options;
   options.file = path.filename().string();
@@ -47,7 +47,9 @@ DagFileOptions OptionsOf(const fs::path& path, const std::string& text) {
     options.pools.emplace();
     std::istringstream names(text.substr(kMark.size(), text.find('\n') - kMark.size()));
     for (std::string name; std::getline(names >> std::ws, name, ',');) {
-      options.pools->push_back(name);
+      const std::size_t equals = name.find('=');
+      const int slots = equals == std::string::npos ? -1 : std::stoi(name.substr(equals + 1));
+      options.pools->emplace(name.substr(0, equals), slots);
     }
   }
   return options;
@@ -166,6 +168,21 @@ TEST(DagErrorsTest, ManyErrorsStayCheap) {
   text += "]}";
   const DagFileResult result = LoadDag(text, TestCatalog(), {});
   EXPECT_EQ(result.diagnostics.size(), 100u);
+}
+
+// Warnings, however many, never stand in for an error behind them.
+TEST(DagErrorsTest, WarningsDoNotHideErrors) {
+  std::string text = R"({"dag_id": "a", "schedule": {"cron": "@daily", "timezone": "Asia/Tokyo"},
+    "tasks": [)";
+  for (int i = 0; i < 3'000; ++i) {
+    text += fmt::format(R"({{"id": "t{}", "type": "exec", "argv": ["{{{{ ds }}}}"]}},)", i);
+  }
+  text += R"({"id": "last", "type": "exec", "argv": ["x"], "retris": 1}]})";
+  const DagFileResult result = LoadDag(text, TestCatalog(), {});
+  EXPECT_FALSE(result.ok());
+  ASSERT_EQ(result.diagnostics.size(), 100u);
+  EXPECT_EQ(result.diagnostics.front().severity, Severity::kWarning);
+  EXPECT_EQ(result.diagnostics.back().code, "NM201");
 }
 
 TEST(DagErrorsTest, JsonFormHasTheFieldsOfTheProduct) {

@@ -17,7 +17,11 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
 
-DagFileResult Load(const std::string& text) { return LoadDag(text, TestCatalog(), {}); }
+DagFileResult Load(const std::string& text) {
+  DagFileOptions options;
+  options.pools = {{"compute", 1}, {"a", -1}, {"b", 1}};
+  return LoadDag(text, TestCatalog(), options);
+}
 
 std::shared_ptr<const Dag> Good(const std::string& text) {
   const DagFileResult result = Load(text);

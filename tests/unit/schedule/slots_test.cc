@@ -224,12 +224,6 @@ TEST(FirstSlotTest, OnceRunsOnce) {
   EXPECT_EQ(plan.wake_at, At("2026-02-10"));
   plan = DecideSlots(*Make(spec), {std::nullopt, accepted}, accepted, At("2026-02-10"));
   EXPECT_EQ(Created(plan), Dates{"2026-02-10"});
-
-  spec = ScheduleSpec{};
-  spec.continuous = true;
-  plan = DecideSlots(*Make(spec), {std::nullopt, accepted}, accepted, accepted + days{1});
-  EXPECT_TRUE(plan.decisions.empty());
-  EXPECT_EQ(plan.wake_at, std::nullopt);
 }
 
 TEST(ChangeTest, ANewScheduleLeavesNoHole) {

@@ -162,11 +162,6 @@ TEST(TimetableTest, OnceAndContinuous) {
             "2026-05-01T00:00:00Z [2026-04-30T00:00:00Z, 2026-05-01T00:00:00Z)");
   EXPECT_EQ(Text(Make(spec)->NextSlot(At("2026-05-01"))), "none");
   EXPECT_FALSE(Make(spec)->periodic());
-
-  ScheduleSpec continuous;
-  continuous.continuous = true;
-  EXPECT_EQ(Text(Make(continuous)->NextSlot(Instant::min())), "none");
-  EXPECT_FALSE(Make(continuous)->periodic());
 }
 
 TEST(TimetableTest, StartAndEndBoundTheIntervalStarts) {
@@ -359,7 +354,7 @@ TEST(TimetableTest, ManualIntervals) {
   spec.anchor = At("2026-03-16T01:00:00Z");
   EXPECT_EQ(manual(std::nullopt), "[2026-03-16T06:00:00Z, 2026-03-16T11:00:00Z)");
   spec = ScheduleSpec{};
-  spec.continuous = true;
+  spec.once = true;
   EXPECT_EQ(manual(std::nullopt), "[2026-03-16T15:00:00Z, 2026-03-16T15:00:00Z)");
 }
 
@@ -434,6 +429,29 @@ TEST(TimetableTest, RefusesWithAPointer) {
     EXPECT_EQ(error.pointer, refusal.pointer) << refusal.what;
     EXPECT_NE(error.message.find(refusal.in_message), std::string::npos) << error.message;
   }
+}
+
+TEST(TimetableTest, RefusesEveryPartAtOnce) {
+  ScheduleSpec spec = CronSpec("61 6 * * *", "Mars");
+  spec.crons.push_back("@daily");
+  spec.crons.push_back("0 0 30 2 *");
+  spec.start_date = "2026-13-01";
+  spec.end_date = "foo";
+  spec.jitter = hours{25};
+  spec.exclude = {"xmas", "2026-12-25", "* * * * 9"};
+  std::vector<Error> faults;
+  const Result<TimetablePtr> timetable = Timetable::Make(spec, "d", &faults);
+  ASSERT_FALSE(timetable.ok());
+  std::vector<std::string> pointers;
+  for (const Error& fault : faults) pointers.push_back(fault.pointer);
+  EXPECT_EQ(pointers,
+            (std::vector<std::string>{"/jitter", "/timezone", "/start_date", "/end_date", "/cron/0",
+                                      "/cron/2", "/exclude/0", "/exclude/2"}));
+  EXPECT_EQ(timetable.error().pointer, "/jitter");
+
+  faults.clear();
+  EXPECT_TRUE(Timetable::Make(CronSpec("@daily"), "d", &faults).ok());
+  EXPECT_TRUE(faults.empty());
 }
 
 }  // namespace
