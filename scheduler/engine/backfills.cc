@@ -75,6 +75,11 @@ Planned JudgeSlot(const EngineState& state, const std::string& dag_id, const Run
   return planned;
 }
 
+// What schedules know (core/schedule/cron.h).
+constexpr Instant kFirstDate{};
+constexpr Instant kEndOfDates{
+    std::chrono::sys_days{std::chrono::year{limits::kLastCronYear + 1} / 1 / 1}};
+
 Result<std::vector<Planned>> Plan(const EngineState& state, const LiveDag& dag,
                                   const event::CreateBackfill& wanted) {
   const auto& timetable = dag.newest->dag->timetable;
@@ -86,6 +91,10 @@ Result<std::vector<Planned>> Plan(const EngineState& state, const LiveDag& dag,
   NM_ASSIGN_OR_RETURN(const Instant to, timetable->ResolveTo(wanted.to));
   if (from > to) {
     return Invalid(fmt::format("from {} is after to {}", wanted.from, wanted.to));
+  }
+  if (from < kFirstDate || to >= kEndOfDates) {
+    return Invalid(fmt::format("{} .. {} is not within 1970 .. {}", wanted.from, wanted.to,
+                               limits::kLastCronYear));
   }
   if (wanted.max_active_runs < 1 || wanted.max_active_runs > limits::kMaxBackfillActiveRuns) {
     return Invalid(fmt::format("max_active_runs {} is not within 1..{}", wanted.max_active_runs,

@@ -126,6 +126,20 @@ std::optional<Instant> WakeAt(const EngineState& state) {
   return wake;
 }
 
+// A backfill of tasks that never leave the engine ends as fast as it starts. After so many rounds
+// the step is committed and the rest follows in the next one, so that mail gets its turn.
+constexpr int kMaxRounds = 50;
+
+bool HasConsequences(const EngineState& state) {
+  return !state.unsettled.empty() || !state.admit.empty() || !state.advance.empty();
+}
+
+void Settle(EngineState& state) {
+  SettleRuns(state);
+  AdvanceBackfills(state);
+  AdmitRuns(state);
+}
+
 }  // namespace
 
 Engine::Engine(EngineConfig config) : state_(std::make_unique<EngineState>()) {
@@ -148,24 +162,19 @@ Step Engine::Apply(std::span<const Event> batch, Instant now) {
   for (const Event& event : batch) Handle(state, event);
   FireTimers(state);
   // Runs that end free places for queued ones and for slots of backfills, which start new tasks.
-  while (!state.unsettled.empty() || !state.admit.empty() || !state.advance.empty()) {
-    SettleRuns(state);
-    AdvanceBackfills(state);
-    AdmitRuns(state);
-  }
+  int rounds = 0;
+  for (; HasConsequences(state) && rounds < kMaxRounds; ++rounds) Settle(state);
   Place(state);
   SendPokes(state);
   // A task that failed on its templates during placement may have ended its run.
-  while (!state.unsettled.empty() || !state.admit.empty() || !state.advance.empty()) {
-    SettleRuns(state);
-    AdvanceBackfills(state);
-    AdmitRuns(state);
+  for (; HasConsequences(state) && rounds < kMaxRounds; ++rounds) {
+    Settle(state);
     Place(state);
     SendPokes(state);
   }
   FlushChanges(state);
   for (const RunKey run : std::exchange(state.finished_runs, {})) state.runs.erase(run);
-  step.wake_at = WakeAt(state);
+  step.wake_at = HasConsequences(state) ? now : WakeAt(state);
   state.step = nullptr;
   return step;
 }

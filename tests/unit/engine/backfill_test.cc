@@ -66,6 +66,27 @@ TEST_F(BackfillTest, RunsEachSlotAndCompletes) {
   EXPECT_EQ(h.Run(BackfillRun(1)).backfill, Row().backfill);
 }
 
+// Tasks that never leave the engine: the rest waits for the next step, so that a pause gets in.
+TEST_F(BackfillTest, InstantRunsDoNotHoldTheStep) {
+  h.Load(R"({"format": 1, "dag_id": "n",
+    "schedule": {"cron": "* * * * *", "start_date": "2026-01-01", "catchup": "none"},
+    "tasks": [{"id": "a", "type": "noop"}]})");
+  BackfillOptions options;
+  options.max_active_runs = 1;
+  ASSERT_TRUE(h.Backfill("n", "2026-01-01", "2026-01-01", options).ok());
+  const std::size_t first = h.RunIds("n", "success").size();
+  EXPECT_GT(first, 0u);
+  EXPECT_LT(first, 1000u);
+  EXPECT_EQ(h.wake_at(), h.now);
+  Control(event::BackfillAction::kPause);
+  EXPECT_EQ(Row().state, BackfillState::kPaused);
+  EXPECT_LT(h.RunIds("n", "success").size(), 1000u);
+  Control(event::BackfillAction::kUnpause);
+  while (h.wake_at() == h.now) h.Apply();
+  EXPECT_EQ(h.db.backfill_slots.size(), 1440u);
+  EXPECT_EQ(Row().outcome, "success");
+}
+
 TEST_F(BackfillTest, OneFailureMakesTheOutcomeFailed) {
   ASSERT_TRUE(h.Backfill("d", "2026-01-01", "2026-01-02").ok());
   h.Fail(BackfillRun(1) + "/a");
