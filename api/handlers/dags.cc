@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +22,14 @@ Result<std::map<std::string, int>> PoolSlots(ApiContext& context) {
   std::map<std::string, int> slots;
   for (const PoolRow& pool : pools) slots.emplace(pool.name, pool.slots);
   return slots;
+}
+
+// True if the DAG came from a file that is there no more: then another file may define it.
+Result<bool> FileIsGone(ApiContext& context, const std::string& dag_id) {
+  NM_ASSIGN_OR_RETURN(const std::optional<DagView> known, context.queries.FindDag(dag_id));
+  std::error_code ignored;
+  return known && !known->dag.fileloc.empty() &&
+         !std::filesystem::exists(known->dag.fileloc, ignored);
 }
 
 Result<DagFileResult> LoadFromRequest(ApiContext& context, const HttpRequest& request) {
@@ -111,6 +120,7 @@ Result<HttpResponse> PutDagSource(ApiContext& context, const HttpRequest& reques
   event::ApplyDag event;
   event.dag = loaded.dag;
   event.paused_upon_creation = context.paused_upon_creation;
+  NM_ASSIGN_OR_RETURN(event.moved, FileIsGone(context, loaded.dag->dag_id));
   NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
                       CallWithAudit(context, request, event, "dag.apply", loaded.dag->dag_id));
   const auto& applied = std::get<DagReply>(reply);

@@ -122,12 +122,12 @@ void SetPaused(EngineState& state, LiveDag& dag, bool paused) {
 void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
   const std::string& dag_id = event.dag->dag_id;
   const auto it = state.dags.find(dag_id);
-  if (it != state.dags.end() && !it->second.row.fileloc.empty() && !event.dag->fileloc.empty() &&
-      it->second.row.fileloc != event.dag->fileloc) {
+  if (it != state.dags.end() && !event.moved && !it->second.row.fileloc.empty() &&
+      !event.dag->fileloc.empty() && it->second.row.fileloc != event.dag->fileloc) {
     return Answer(state, event.request,
                   Conflict(fmt::format("dag_id \"{}\" is defined in {} and in {}", dag_id,
                                        it->second.row.fileloc, event.dag->fileloc),
-                           "change the dag_id of one of them"));
+                           "change the dag_id of one of them, or remove the old file"));
   }
   DagReply reply;
   if (it == state.dags.end()) {

@@ -22,6 +22,7 @@ struct ApplyDag {
   RequestId request;
   std::shared_ptr<const Dag> dag;
   bool paused_upon_creation = true;  // for a DAG seen for the first time, unless the DAG says
+  bool moved = false;                // the file it was defined in is gone
 };
 struct SetDagPaused {
   RequestId request;
