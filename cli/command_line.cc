@@ -43,6 +43,11 @@ class VerbOverCli11 : public Verb {
     app_->add_option(flags, target, help)->type_size(1)->allow_extra_args(false);
     return *this;
   }
+  Verb& Pair(const std::string& flags, std::vector<std::string>& target,
+             const std::string& help) override {
+    app_->add_option(flags, target, help)->expected(2);
+    return *this;
+  }
   Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
                       const std::string& help) override {
     // Run() gives a bare flag the value kBare, so that it never takes the next word.

@@ -23,6 +23,9 @@ class Verb {
   virtual Verb& Option(const std::string& flags, int& target, const std::string& help) = 0;
   virtual Verb& Option(const std::string& flags, std::vector<std::string>& target,
                        const std::string& help) = 0;
+  // "--interval START END".
+  virtual Verb& Pair(const std::string& flags, std::vector<std::string>& target,
+                     const std::string& help) = 0;
   // "--wait" or "--wait=30m".
   virtual Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
                               const std::string& help) = 0;

@@ -62,13 +62,14 @@ class Demo {
   Demo(Cli& cli, DemoOptions options) : cli_(cli), options_(std::move(options)) {}
 
   int Run() {
+    const InterruptGuard guard;  // Ctrl-C ends the demo as if it were done
     const Status prepared = Prepare();
     if (!prepared.ok()) return Fail(prepared.error());
     const Status started = StartServer();
     if (!started.ok()) return Fail(started.error());
     const Result<int> worked = Work();
     int code = worked.ok() ? *worked : Fail(worked.error());
-    if (options_.once) {
+    if (options_.once && !was_running_) {
       const Result<json> stopped = server_->Post("/api/v2/shutdown", {{"cancel", true}});
       if (stopped.ok()) WaitUntilGone(cli_, *server_, Duration{30'000});
       Print("next", "make demo    the same again in seconds; leaves the server running");
@@ -110,9 +111,9 @@ class Demo {
 
   Status StartServer() {
     const std::int64_t since = SteadyMs();
-    const bool running = Answers();
+    was_running_ = Answers();
     pid_t pid = 0;
-    if (!running) {
+    if (!was_running_) {
       std::error_code error;
       std::filesystem::create_directories(cli_.state_dir, error);
       std::filesystem::permissions(cli_.state_dir, std::filesystem::perms::owner_all, error);
@@ -120,7 +121,7 @@ class Demo {
                    "--pool", "compute=2"},
                   cli_.state_dir + "/server.log", true);
     }
-    if (!running && pid == 0) return Internal(fmt::format("cannot start {}", cli_.self));
+    if (!was_running_ && pid == 0) return Internal(fmt::format("cannot start {}", cli_.self));
     Pause pause;
     while (!server_ && !Answers()) {
       if (waitpid(pid, nullptr, WNOHANG) == pid || SteadyMs() - since > 20'000) {
@@ -135,7 +136,7 @@ class Demo {
           fmt::format("{}   state {}   {} worker, {} slots   durability {}   {}", server_->url(),
                       cli_.state_dir, workers.at("total_entries").dump(),
                       Text(workers.at("workers").at(0), "slots"), Text(health, "durability"),
-                      running ? "was running" : Took(since)));
+                      was_running_ ? "was running" : Took(since)));
     return Ok();
   }
 
@@ -162,6 +163,7 @@ class Demo {
     NM_ASSIGN_OR_RETURN(const int job, MainJob());
     if (job != 0) return job;
     NM_ASSIGN_OR_RETURN(const int filled, Backfill());
+    if (filled != 0) return filled;
     NM_RETURN_IF_ERROR(FlakyExport());
     return filled;
   }
@@ -212,7 +214,23 @@ class Demo {
     return text;
   }
 
+  // A run that waits, e.g. for a file that never comes, would hold up the demo: one runs at a time.
+  Status CancelRunsInTheWay() {
+    NM_ASSIGN_OR_RETURN(
+        const json runs,
+        server_->Get("/api/v2/dags/user_features/dagRuns?state=running&state=queued&limit=100"));
+    for (const json& run : runs.at("dag_runs")) {
+      const std::string run_id = Text(run, "dag_run_id");
+      Print("cancel", fmt::format("run {} of user_features is in the way", run_id));
+      NM_RETURN_IF_ERROR(server_->Post(
+          fmt::format("/api/v2/dags/user_features/dagRuns/{}/cancel", Segment(run_id)),
+          json::object()));
+    }
+    return Ok();
+  }
+
   Result<int> MainJob() {
+    NM_RETURN_IF_ERROR(CancelRunsInTheWay());
     const std::int64_t since = SteadyMs();
     NM_ASSIGN_OR_RETURN(const json run, server_->Post("/api/v2/dags/user_features/dagRuns",
                                                       {{"conf", SourceConf()}}));
@@ -342,6 +360,7 @@ class Demo {
       FollowOptions follow;
       follow.quiet = true;
       const int code = FollowRun(*server_, "flaky_export", run_id, follow);
+      if (InterruptGuard::Interrupted()) return Ok();
       NM_ASSIGN_OR_RETURN(const json tasks, AllTasks(*server_, "flaky_export", run_id));
       std::string text;
       for (const json& task : tasks) {
@@ -357,6 +376,7 @@ class Demo {
   Cli& cli_;
   DemoOptions options_;
   std::string sample_;
+  bool was_running_ = false;  // the server is not ours to stop
   std::optional<RestClient> server_;
 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -17,6 +18,10 @@ namespace nightmill {
 namespace {
 
 using nlohmann::json;
+
+int guards = 0;
+struct sigaction before_guards;
+volatile std::sig_atomic_t interrupted = 0;
 
 bool Over(const FollowOptions& options, std::int64_t since) {
   return options.timeout && SteadyMs() - since >= options.timeout->count();
@@ -85,6 +90,7 @@ struct Progress {
   std::int64_t done = 0;
   std::int64_t failed = 0;
   std::int64_t running = 0;
+  std::int64_t cancelled = 0;
 };
 
 Progress ProgressOf(const json& backfill) {
@@ -92,9 +98,8 @@ Progress ProgressOf(const json& backfill) {
   for (const auto& [state, count] : backfill.at("counts").items()) {
     const std::int64_t n = count.get<std::int64_t>();
     progress.total += n;
-    if (state == "success" || state == "failed" || state == "skipped" || state == "cancelled") {
-      progress.done += n;
-    }
+    if (state == "success" || state == "failed" || state == "skipped") progress.done += n;
+    if (state == "cancelled") progress.cancelled += n;
     if (state == "failed") progress.failed += n;
     if (state == "created") progress.running += n;
   }
@@ -110,6 +115,10 @@ std::string BarLine(const Progress& progress, std::int64_t elapsed_ms) {
   if (progress.done > 0) {
     const std::int64_t left = elapsed_ms * (progress.total - progress.done) / progress.done;
     eta = FormatDuration(Duration{left / 1000 * 1000});
+  }
+  if (progress.cancelled > 0) {
+    return fmt::format("[{}] {}/{}  run {}  fail {}  cancelled {}", bar, progress.done,
+                       progress.total, progress.running, progress.failed, progress.cancelled);
   }
   return fmt::format("[{}] {}/{}  run {}  fail {}  left {}  eta {}", bar, progress.done,
                      progress.total, progress.running, progress.failed,
@@ -128,6 +137,20 @@ bool WaitUntilGone(const Cli& cli, RestClient& server, Duration timeout) {
   }
   return true;
 }
+
+InterruptGuard::InterruptGuard() {
+  if (guards++ > 0) return;
+  interrupted = 0;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  sigaction(SIGINT, &action, &before_guards);
+}
+
+InterruptGuard::~InterruptGuard() {
+  if (--guards == 0) sigaction(SIGINT, &before_guards, nullptr);
+}
+
+bool InterruptGuard::Interrupted() { return interrupted != 0; }
 
 std::int64_t SteadyMs() { return BootNow().count(); }
 
@@ -184,6 +207,7 @@ Result<json> TasksInOrder(RestClient& server, const std::string& dag_id,
 int FollowRun(RestClient& server, const std::string& dag_id, const std::string& run_id,
               const FollowOptions& options) {
   const std::int64_t since = SteadyMs();
+  const InterruptGuard guard;
   TaskPrinter printer(server, RunPath(dag_id, run_id), options);
   Pause pause;
   while (true) {
@@ -203,6 +227,13 @@ int FollowRun(RestClient& server, const std::string& dag_id, const std::string& 
       }
       return EndOf(*run, options);
     }
+    if (InterruptGuard::Interrupted()) {
+      if (options.quiet) return static_cast<int>(ExitCode::kInterrupted);
+      Say(fmt::format("detached; the run goes on. Come back: nightmill run watch {0} {1}; stop it: "
+                      "nightmill run cancel {0} {1}",
+                      dag_id, run_id));
+      return static_cast<int>(ExitCode::kInterrupted);
+    }
     if (Over(options, since)) {
       Say(fmt::format("still {} after {}; the run goes on: nightmill run watch {} {}", state,
                       FormatDuration(*options.timeout), dag_id, run_id));
@@ -214,6 +245,7 @@ int FollowRun(RestClient& server, const std::string& dag_id, const std::string& 
 
 int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& options) {
   const std::int64_t since = SteadyMs();
+  const InterruptGuard guard;
   const bool terminal = isatty(STDERR_FILENO) != 0;
   std::string last;
   Pause pause;
@@ -236,6 +268,13 @@ int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& opt
       const std::string outcome = Text(*backfill, "outcome");
       const bool good = state == "completed" && outcome == "success";
       return static_cast<int>(good ? ExitCode::kOk : ExitCode::kEndedBadly);
+    }
+    if (InterruptGuard::Interrupted()) {
+      if (options.quiet) return static_cast<int>(ExitCode::kInterrupted);
+      Say(fmt::format("detached; the backfill goes on. Come back: nightmill backfill watch {0}; "
+                      "stop it: nightmill backfill cancel {0}",
+                      id));
+      return static_cast<int>(ExitCode::kInterrupted);
     }
     if (Over(options, since)) return static_cast<int>(ExitCode::kWaitTimedOut);
     pause.Wait();

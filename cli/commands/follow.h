@@ -19,6 +19,17 @@ struct FollowOptions {
   bool strict = false;  // hidden failures count as failure
 };
 
+// While one lives, Ctrl-C ends waiting instead of the program: FollowRun and FollowBackfill then
+// say how to come back and how to cancel, and return 130. Main thread.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+  static bool Interrupted();
+};
+
 // Follows a run until it ends; the exit code. Prints a line per finished task.
 int FollowRun(RestClient& server, const std::string& dag_id, const std::string& run_id,
               const FollowOptions& options);

@@ -47,10 +47,6 @@ Result<json> TriggerBody(const TriggerOptions& options) {
     body["logical_date"] = options.logical_date;
   }
   if (!options.interval.empty()) {
-    if (options.interval.size() != 2) {
-      return Invalid("--interval takes a start and an end",
-                     "--interval 2026-01-01 --interval 2026-01-02");
-    }
     body["data_interval_start"] = options.interval[0];
     body["data_interval_end"] = options.interval[1];
   }
@@ -228,7 +224,7 @@ void AddRunVerbs(CommandLine& line, Cli& cli) {
   line.Add("run trigger", "start a run of a DAG")
       .Arg("DAG", trigger->dag_id, "dag_id")
       .Option("--logical-date,--exec-date", trigger->logical_date, "instant, or null")
-      .Option("--interval", trigger->interval, "start and end of the data interval (twice)")
+      .Pair("--interval", trigger->interval, "START END of the data interval")
       .Option("--run-id", trigger->run_id, "id of the run")
       .Option("--conf,-c", trigger->conf, "JSON object or @FILE")
       .Option("--note", trigger->note, "free text")

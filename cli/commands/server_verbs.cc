@@ -36,12 +36,13 @@ Result<std::pair<std::string, int>> PoolOf(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals != std::string::npos && equals > 0) {
     try {
-      return std::pair{text.substr(0, equals), std::stoi(text.substr(equals + 1))};
+      const int slots = std::stoi(text.substr(equals + 1));
+      if (slots >= -1) return std::pair{text.substr(0, equals), slots};
     } catch (const std::exception&) {
       // falls through to the message below
     }
   }
-  return Invalid(fmt::format("\"{}\" is no pool", text), "--pool NAME=SLOTS");
+  return Invalid(fmt::format("\"{}\" is no pool", text), "--pool NAME=SLOTS; -1 is unlimited");
 }
 
 Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
@@ -69,6 +70,9 @@ Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
   for (const std::string& text : options.pools) {
     NM_ASSIGN_OR_RETURN(auto pool, PoolOf(text));
     config.pools.push_back(std::move(pool));
+  }
+  if (options.worker_slots < 0) {
+    return Invalid(fmt::format("--worker-slots {} is not above 0", options.worker_slots));
   }
   if (options.worker_slots > 0) config.worker_slots = options.worker_slots;
   if (options.dev) {
