@@ -54,6 +54,12 @@ OpResult<std::unique_ptr<Attempt>> Attempt::Begin(const OperatorContext& context
                                                   const CommonSpec& spec, AttemptOptions options) {
   if (!spec.in) return SpecError("/in", "is missing", "name what to read");
   if (!spec.out) return SpecError("/out", "is missing", "name the table to publish");
+  const std::string out = ResolvePath(context.data_root, spec.out->path);
+  for (const std::string& path : spec.in->paths) {
+    if (ResolvePath(context.data_root, path) != out) continue;
+    return SpecError("/out/path", "is the input itself, which the result would replace",
+                     "publish to another folder");
+  }
   std::unique_ptr<Attempt> attempt(new Attempt(context, spec));
   attempt->BeginPhase("resolve");
   ResolveOptions resolve;
