@@ -107,6 +107,10 @@ class DaemonShell : public Daemon {
       if (on_ready) on_ready();
     });
     io_.run();
+    // A signal sent again must not turn a clean stop into a death by signal.
+    signals_.clear();
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     loop_.Close();
     return Ok();
   }
