@@ -267,9 +267,12 @@ TEST_F(ProcessTest, FileSizeLimit) {
 }
 
 TEST_F(ProcessTest, ARepeatedStartRunsOnce) {
-  const AttemptSpec spec = Shell("echo once");
+  const std::string gate = Path("gate");
+  const AttemptSpec spec =
+      Shell("echo once; until test -e " + gate + "; do sleep 0.01; done");
   Start(spec);
-  Start(spec);
+  Start(spec);  // runs already: nothing happens
+  std::ofstream(gate).close();
   EXPECT_TRUE(Is<outcome::Succeeded>(daemon.ExpectReport()));
   Start(spec);  // not acked yet: the result comes again, nothing runs
   EXPECT_EQ(daemon.ExpectReport().id, spec.id);
