@@ -39,8 +39,8 @@ bool HasKeyword(const Json& schema, std::string_view keyword) {
   return false;
 }
 
-// Cuts strings to what std::regex can take: it recurses once per character (toolchain.md). Returns
-// whether anything was cut.
+// Cuts strings to what std::regex can take: it recurses once per character (architecture.md 7).
+// Returns whether anything was cut.
 bool CutLongStrings(Json& value) {
   bool cut = false;
   if (value.is_string()) {
