@@ -8,7 +8,7 @@ import unittest
 
 import harness
 
-# What product.md 1 shows, in this order, without `alert` and `open`.
+# What product.md 1 tells, in this order.
 LINES = (r"^nightmill  http://127\.0\.0\.1:\d+   state \S+   1 worker, \d+ slots   durability full",
          r"^dags       2 loaded, 0 errors:  user_features  flaky_export$",
          r"^run        user_features   data interval 2011-05-30 06:00 \.\. 2011-05-31 06:00 UTC$",

@@ -158,6 +158,34 @@ def check_texts(tree):
                 yield Violation(path, number, "machine path", "name no place of one machine")
 
 
+def sections_of(document):
+    """The numbers of the headings of a document, and the labels (R4, P3) that it has anywhere."""
+    numbers = set()
+    for line in document.splitlines():
+        if line.startswith("#"):
+            numbers.update(re.findall(r"(?:^#+|,) (\d+(?:\.\d+)*)", line))
+    return numbers | set(re.findall(r"\b[A-Z]\d+\b", document))
+
+
+def check_citations(tree):
+    documents = {path: sections_of(text) for path, text in tree.files.items()
+                 if path.startswith("docs/") and path.endswith(".md")}
+    for path, text in tree.files.items():
+        if not rules.CITING_FILES.search(path):
+            continue
+        for match in rules.CITATION.finditer(text):
+            document = f"docs/{match['name']}.md"
+            line = cpp_text.line_of(text, match.start())
+            if document not in documents:
+                if path.endswith((".py", ".sh")) and not match["sections"]:
+                    continue  # scripts have files of such names
+                yield Violation(path, line, "citation", f"there is no {document}")
+                continue
+            for section in rules.SECTION.findall(match["sections"] or ""):
+                if section not in documents[document]:
+                    yield Violation(path, line, "citation", f"{document} has no {section}")
+
+
 def check_headers(tree):
     for path, text in tree.cpp():
         if path.endswith(".h") and "#pragma once" not in text:
@@ -196,7 +224,7 @@ def check_dead_files(tree):
 
 
 CHECKS = (check_includes, check_banned_calls, check_sql, check_sizes, check_functions,
-          check_columns, check_texts, check_headers, check_dead_files)
+          check_columns, check_texts, check_citations, check_headers, check_dead_files)
 
 
 def run(root):

@@ -108,6 +108,15 @@ MACHINE_PATHS = re.compile(
     r"|\.\./(?:sha" r"red|\.lib" r"rary)|/tmp/n" r"m\b"
     r"|\bpy" r"pi\.org|pythonhos" r"ted|registry\.np" r"mjs")
 
+# Citations in comments: the file name of a page in docs/, then sections (2.3 or 1.1, 6 or R1-R4).
+# The page must have a heading of each number, and somewhere each label.
+CITING_FILES = re.compile(r"\.(?:h|cc|c|py|sh|sql)$")
+_SECTION = r"(?:\d+(?:\.\d+)*|[A-Z]\d+)"
+_GAP = r"(?:\s|//|#)+"
+_LIST = rf"{_SECTION}\b(?:(?:-|,?{_GAP}(?:and )?){_SECTION}\b)*"
+CITATION = re.compile(rf"(?<![\w/.-])(?P<name>[a-z_]+)\.md\b(?:,?{_GAP}(?P<sections>{_LIST}))?")
+SECTION = re.compile(_SECTION)
+
 # SQL in a literal; it may not be glued together with values (bind them) by any of SQL_GLUE.
 SQL_START = re.compile(r"\s*(?:SELECT\s|INSERT\s+(?:OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|"
                        r"DELETE\s+FROM\s|REPLACE\s+INTO\s|ATTACH\s|WITH\s+\w+\s+AS\s)",

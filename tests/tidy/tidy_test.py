@@ -24,6 +24,7 @@ CLEAN = {
     "cli/main.cc": '#include "store/rows.h"\n#include "core/model/dag.h"\n'
                    "int main() { std::cout << getenv(\"HOME\"); }\n",
     "store/rows.h": HEADER,
+    "docs/rules.md": "# Rules\n\n## 1. One\n\n### 1.1 A, 1.2 B\n\n- **R4 Stop.** And 7 words.\n",
 }
 
 
@@ -74,6 +75,11 @@ PLANTED = (
     ("leftover", "store/rows.cc", "// TO" "DO: later\n"),
     ("machine path", "store/rows.cc", 'const char* d = "/wo' 'rk/data";\n'),
     ("machine path", "store/rows.h", "// see ../sha" "red/x\n"),
+    ("citation", "store/rows.cc", "// see lost.m" "d\n"),
+    ("citation", "store/rows.cc", "// see rules.m" "d 7.\n"),
+    ("citation", "store/rows.cc", "// see rules.m" "d 1,\n// 1.3\n"),
+    ("citation", "store/rows.cc", "// see rules.m" "d 1-2\n"),
+    ("citation", "store/rows.cc", "// see rules.m" "d R4, R5\n"),
     ("pragma once", "store/rows.h", None),
     ("dead file", "store/lost.cc", "int a;\n"),
     ("dead file", "store/lost.h", HEADER),
@@ -87,6 +93,9 @@ FINE = (
     ("owned at once", "store/rows.cc", "auto p = std::unique_ptr<A>(new A(1));\n"),
     ("a deleted function", "store/rows.cc", "struct A { A(const A&) = delete; };\n"),
     ("a member called so", "store/rows.cc", "void R() { rng.rand(); deleted = true; }\n"),
+    ("citations that lead somewhere", "store/rows.cc",
+     "// rules.m" "d 1, R4; rules.m" "d 1.1-1.2 and R4: 12 things (rules.m" "d, of 9 words)\n"),
+    ("a script's own file", "tools/x.py", "OUT = 'results.m" "d'\n"),
     ("70 lines", "store/rows.cc", body(70)),
     ("a long table", "store/rows.cc", "constexpr int kRows[] = {\n" + lines(90, "  1,\n") + "};\n"),
     ("long data in a function", "store/rows.cc",
