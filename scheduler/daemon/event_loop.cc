@@ -10,17 +10,11 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "scheduler/daemon/clock.h"
+#include "core/base/overloaded.h"
 #include "scheduler/daemon/worker_gateway.h"
 
 namespace nightmill {
 namespace {
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
 
 // That an attempt has started decides nothing; it waits this long for a commit that is needed
 // anyway, which spares short attempts one of their two commits.

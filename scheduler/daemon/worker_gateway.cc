@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/base/overloaded.h"
 #include "scheduler/daemon/clock.h"
 #include "worker/protocol/codec.h"
 
@@ -21,13 +22,6 @@ namespace {
 
 namespace asio = boost::asio;
 using Socket = asio::local::stream_protocol::socket;
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
 
 event::WorkerUp ToEvent(wire::Hello hello) {
   event::WorkerUp up;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/overloaded.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
 #include "scheduler/engine/dags.h"
@@ -18,13 +19,6 @@
 
 namespace nightmill {
 namespace {
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
 
 void Handle(EngineState& state, const Event& event) {
   std::visit(Overloaded{

@@ -7,18 +7,12 @@
 #include <cstdlib>
 
 #include "core/base/check.h"
+#include "core/base/overloaded.h"
 #include "core/dagfile/dag_json.h"
 #include "worker/protocol/codec.h"
 
 namespace nightmill {
 namespace {
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
 
 // Stands for every native operator: the engine knows them by name and schema only.
 OperatorEntry FakeNative() {
