@@ -190,18 +190,18 @@ void EngineHarness::Apply(std::vector<Event> batch) {
   }
   last_changes = std::move(step.changes);
   wake_at_ = step.wake_at;
-  CheckRestorable();
+  ExpectSameBooks(*engine_, config_, db, epoch_, library_);
   for (Command& command : step.commands) Receive(std::move(command));
 }
 
-// A daemon that dies right now must come back with the same books.
-void EngineHarness::CheckRestorable() const {
-  Engine shadow(config_);
-  shadow.Load(db.Active(Epoch{epoch_.value + 1}, library_), library_);
+void ExpectSameBooks(const Engine& engine, const EngineConfig& config, const Database& db,
+                     Epoch epoch, const DagLibrary& library) {
+  Engine shadow(config);
+  shadow.Load(db.Active(Epoch{epoch.value + 1}, library), library);
   shadow.CheckInvariants();
-  EXPECT_EQ(shadow.live_runs(), engine_->live_runs());
-  EXPECT_EQ(shadow.open_attempts(), engine_->open_attempts());
-  const auto ours = engine_->Pools();
+  EXPECT_EQ(shadow.live_runs(), engine.live_runs());
+  EXPECT_EQ(shadow.open_attempts(), engine.open_attempts());
+  const auto ours = engine.Pools();
   const auto theirs = shadow.Pools();
   ASSERT_EQ(ours.size(), theirs.size());
   for (std::size_t i = 0; i < ours.size(); ++i) {

@@ -42,6 +42,11 @@ struct Database {
   std::vector<TaskInstanceRow> TasksOf(RunKey run) const;
 };
 
+// A daemon that dies right now comes back with the same books: an engine of the rows of `db` alone
+// equals `engine` in what can be counted. `epoch` is that of the dead one.
+void ExpectSameBooks(const Engine& engine, const EngineConfig& config, const Database& db,
+                     Epoch epoch, const DagLibrary& library);
+
 struct FakeWorker {
   Incarnation incarnation = 0;
   int slots = 1;
@@ -159,7 +164,6 @@ class EngineHarness {
   std::optional<std::pair<std::string, AttemptId>> Locate(const std::string& task) const;
   std::string NameOf(AttemptId attempt) const;
   void Receive(Command command);
-  void CheckRestorable() const;
   event::WorkerUp Hello(const std::string& name);
 
   OperatorCatalog catalog_;

@@ -28,6 +28,15 @@ std::string One(const std::string& fields, const std::string& argv = "true") {
                      fields, argv);
 }
 
+// Two tasks, the second one runs whatever became of the first.
+std::string AndThen(const std::string& fields) {
+  return fmt::format(R"({{"format": 1, "dag_id": "d", {}"tasks": [
+    {{"id": "a", "type": "exec", "argv": ["true"]}},
+    {{"id": "b", "type": "exec", "argv": ["true"], "depends_on": ["a"],
+      "trigger_rule": "all_done"}}]}})",
+                     fields);
+}
+
 std::string Daily(const std::string& catchup, const std::string& more = "") {
   return One(fmt::format(R"("schedule": {{"cron": "@daily", "start_date": "2026-01-01",
     "catchup": "{}"{}}}, )",
@@ -35,13 +44,25 @@ std::string Daily(const std::string& catchup, const std::string& more = "") {
 }
 
 struct RunsTest : testing::Test {
+  // A worker, this DAG and a run of it.
+  std::string Begin(const std::string& dag) {
+    h.WorkerUp();
+    h.Load(dag);
+    return h.Trigger("d");
+  }
+  // A worker and this DAG, of which one run at a time may be active: r1 runs, r2 waits.
+  void BeginTwo(const std::string& dag) {
+    h.WorkerUp();
+    h.Load(dag);
+    h.Trigger("d", {.run_id = "r1"});
+    h.Trigger("d", {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z")});
+  }
+
   EngineHarness h;
 };
 
 TEST_F(RunsTest, CancelKillsWhatRunsAndSkipsTheRest) {
-  h.WorkerUp();
-  h.Load(Three(""));
-  const std::string run = h.Trigger("d");
+  const std::string run = Begin(Three(""));
   h.Start("a");
   h.TakeStarts();
   h.Cancel("d", run);
@@ -83,9 +104,7 @@ TEST_F(RunsTest, OutcomesThatArriveAfterTheKillOrder) {
 }
 
 TEST_F(RunsTest, CancelOfARunThatWaitsForARetryEndsItAtOnce) {
-  h.WorkerUp();
-  h.Load(Three(""));
-  const std::string run = h.Trigger("d");
+  const std::string run = Begin(Three(""));
   h.Fail("a");
   h.Finish("b");
   h.TakeStarts();
@@ -97,9 +116,7 @@ TEST_F(RunsTest, CancelOfARunThatWaitsForARetryEndsItAtOnce) {
 }
 
 TEST_F(RunsTest, CancelTwiceOringOfAnEndedRun) {
-  h.WorkerUp();
-  h.Load(One(""));
-  const std::string run = h.Trigger("d");
+  const std::string run = Begin(One(""));
   h.Cancel("d", run);
   h.Cancel("d", run);
   EXPECT_EQ(h.TakeKills(), Names{"a"});
@@ -110,9 +127,7 @@ TEST_F(RunsTest, CancelTwiceOringOfAnEndedRun) {
 }
 
 TEST_F(RunsTest, RestartDuringACancelRepeatsTheKillOrder) {
-  h.WorkerUp();
-  h.Load(Three(""));
-  const std::string run = h.Trigger("d");
+  const std::string run = Begin(Three(""));
   h.Start("a");
   h.Cancel("d", run);
   h.TakeKills();
@@ -130,9 +145,7 @@ TEST_F(RunsTest, RestartDuringACancelRepeatsTheKillOrder) {
 }
 
 TEST_F(RunsTest, CancelOfAQueuedRun) {
-  h.Load(One(R"("max_active_runs": 1, )"));
-  h.Trigger("d", {.run_id = "r1"});
-  h.Trigger("d", {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z")});
+  BeginTwo(One(R"("max_active_runs": 1, )"));
   EXPECT_EQ(h.RunStateOf("r2"), "queued");
   h.Cancel("d", "r2");
   EXPECT_EQ(h.RunStateOf("r2"), "failed");
@@ -140,9 +153,7 @@ TEST_F(RunsTest, CancelOfAQueuedRun) {
 }
 
 TEST_F(RunsTest, RunTimeoutStopsTheRun) {
-  h.WorkerUp();
-  h.Load(Three(R"("run_timeout": "30m", )"));
-  h.Trigger("d");
+  Begin(Three(R"("run_timeout": "30m", )"));
   h.Finish("b");
   h.TakeStarts();
   h.AdvanceToWake();
@@ -154,9 +165,7 @@ TEST_F(RunsTest, RunTimeoutStopsTheRun) {
 }
 
 TEST_F(RunsTest, RunTimeoutSurvivesARestart) {
-  h.WorkerUp();
-  h.Load(Three(R"("run_timeout": "30m", )"));
-  h.Trigger("d");
+  Begin(Three(R"("run_timeout": "30m", )"));
   h.Advance(minutes{20});
   h.Restart();
   h.Advance(minutes{10});
@@ -164,10 +173,7 @@ TEST_F(RunsTest, RunTimeoutSurvivesARestart) {
 }
 
 TEST_F(RunsTest, QueuedTimeDoesNotCountForRunTimeout) {
-  h.WorkerUp();
-  h.Load(One(R"("run_timeout": "30m", "max_active_runs": 1, )"));
-  h.Trigger("d", {.run_id = "r1"});
-  h.Trigger("d", {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z")});
+  BeginTwo(One(R"("run_timeout": "30m", "max_active_runs": 1, )"));
   h.Advance(minutes{29});
   h.Finish("r1/a");
   h.Advance(minutes{29});
@@ -193,9 +199,7 @@ TEST_F(RunsTest, QueueExpiryEndsQueuedRuns) {
 }
 
 TEST_F(RunsTest, FailFastStopsAtTheFirstFinalFailure) {
-  h.WorkerUp();
-  h.Load(Three(R"("fail_fast": true, )"));
-  h.Trigger("d");
+  Begin(Three(R"("fail_fast": true, )"));
   h.Fail("a");  // retried: not final
   EXPECT_EQ(h.TakeKills(), Names{});
   h.Fail("b");
@@ -219,12 +223,7 @@ TEST_F(RunsTest, FailFastAlsoForTemplatesThatDoNotResolve) {
 }
 
 TEST_F(RunsTest, HiddenFailuresOfAGreenRun) {
-  h.WorkerUp();
-  h.Load(R"({"format": 1, "dag_id": "d", "tasks": [
-    {"id": "a", "type": "exec", "argv": ["true"]},
-    {"id": "b", "type": "exec", "argv": ["true"], "depends_on": ["a"], "trigger_rule": "all_done"}
-    ]})");
-  h.Trigger("d");
+  Begin(AndThen(""));
   h.Fail("a");
   h.Finish("b");
   EXPECT_EQ(h.RunStateOf(), "success");
@@ -232,12 +231,7 @@ TEST_F(RunsTest, HiddenFailuresOfAGreenRun) {
 }
 
 TEST_F(RunsTest, FailIfAnyFailed) {
-  h.WorkerUp();
-  h.Load(R"({"format": 1, "dag_id": "d", "fail_if_any_failed": true, "tasks": [
-    {"id": "a", "type": "exec", "argv": ["true"]},
-    {"id": "b", "type": "exec", "argv": ["true"], "depends_on": ["a"], "trigger_rule": "all_done"}
-    ]})");
-  h.Trigger("d");
+  Begin(AndThen(R"("fail_if_any_failed": true, )"));
   h.Fail("a");
   h.Finish("b");
   EXPECT_EQ(h.RunStateOf(), "failed");
@@ -325,10 +319,7 @@ TEST_F(RunsTest, TriggerMayUnpauseAndThenTheScheduleRuns) {
 }
 
 TEST_F(RunsTest, PinnedVersionAndTheBacklogTakesTheNewest) {
-  h.WorkerUp();
-  h.Load(One(R"("max_active_runs": 1, )", "old"));
-  h.Trigger("d", {.run_id = "r1"});
-  h.Trigger("d", {.run_id = "r2", .logical_date = At("2026-01-02T00:00:00Z")});
+  BeginTwo(One(R"("max_active_runs": 1, )", "old"));
   h.TakeStarts();
   h.Load(One(R"("max_active_runs": 1, )", "new"));
   EXPECT_EQ(h.db.dags.at("d").version, 2);

@@ -215,17 +215,8 @@ void Simulation::Check() {
     const bool over = use.pool.slots >= 0 && used > use.pool.slots;
     EXPECT_FALSE(over && used > before) << use.pool.name;
   }
-  if (rng_.Chance(1, 8)) CheckRestart();
+  if (rng_.Chance(1, 8)) ExpectSameBooks(*engine_, config_, db_, epoch_, library_);
   if (rng_.Chance(1, 6)) CheckReasons();
-}
-
-// A daemon that dies right now comes back with the same books.
-void Simulation::CheckRestart() const {
-  Engine shadow(config_);
-  shadow.Load(db_.Active(Epoch{epoch_.value + 1}, library_), library_);
-  shadow.CheckInvariants();
-  EXPECT_EQ(shadow.live_runs(), engine_->live_runs());
-  EXPECT_EQ(shadow.open_attempts(), engine_->open_attempts());
 }
 
 // Nothing waits without a reason, and what could start has started.

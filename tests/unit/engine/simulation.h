@@ -65,7 +65,6 @@ class Simulation {
   void Rebuild();
   void Acknowledge();
   void Check();
-  void CheckRestart() const;
   void CheckReasons() const;
 
   void Act();
