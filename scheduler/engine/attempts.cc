@@ -94,7 +94,8 @@ void ScheduleAgain(EngineState& state, LiveRun& run, int task, int position, Dur
     return AddReady(state, run, task, position);
   }
   row.due_at = state.now + wait;
-  state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
+  Arm(state, run,
+      {.at = *row.due_at, .kind = TimerKind::kInstanceDue, .task = task, .position = position});
 }
 
 // T7: the attempt never ran to an end; the try is not used up unless it was lost too often.
@@ -260,8 +261,11 @@ void BeginCycle(EngineState& state, LiveRun& run, int task, int position) {
   row.cycle_started_at = state.now;
   const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
   if (!limit) return;
-  state.timers.push(
-      {state.now + *limit, TimerKind::kTotalTimeout, run.row.run, task, position, {}});
+  Arm(state, run,
+      {.at = state.now + *limit,
+       .kind = TimerKind::kTotalTimeout,
+       .task = task,
+       .position = position});
 }
 
 void OnTotalTimeout(EngineState& state, LiveRun& run, int task, int position) {
@@ -304,7 +308,8 @@ void FailTry(EngineState& state, LiveRun& run, int task, int position, const Try
   }
   row.due_at = due;
   row.losses = 0;
-  state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
+  Arm(state, run,
+      {.at = *row.due_at, .kind = TimerKind::kInstanceDue, .task = task, .position = position});
   Move(state, run, task, position, TaskTrigger::kFailedRetry);
 }
 

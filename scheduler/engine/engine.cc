@@ -106,7 +106,10 @@ void FireTimers(EngineState& state) {
       if (dag->second.slot_timer == timer.at) dag->second.slot_timer.reset();
       DecideDueSlots(state, dag->second);
     } else if (LiveRun* run = state.FindRun(timer.run)) {
+      run->timers -= 1;
       OnRunTimer(state, *run, timer);
+    } else {
+      state.dead_timers -= 1;
     }
   }
 }
@@ -168,6 +171,7 @@ Step Engine::Apply(std::span<const Event> batch, Instant now) {
   }
   FlushChanges(state);
   for (const RunKey run : std::exchange(state.finished_runs, {})) state.runs.erase(run);
+  SweepTimers(state);
   step.wake_at = HasConsequences(state) ? now : WakeAt(state);
   state.step = nullptr;
   return step;

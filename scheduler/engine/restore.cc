@@ -103,49 +103,40 @@ void CountUp(EngineState& state, LiveRun& run) {
   }
 }
 
-// Timers and ready sets of what waits.
+// Timers and ready set of an instance that waits.
+void RearmInstance(EngineState& state, LiveRun& run, int task, int position) {
+  const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];
+  const TaskInstanceRow& row =
+      run.nodes[static_cast<std::size_t>(task)].instances[static_cast<std::size_t>(position)].row;
+  const auto arm = [&](TimerKind kind, Instant at) {
+    Arm(state, run, {.at = at, .kind = kind, .task = task, .position = position});
+  };
+  if (row.state == TaskState::kDeferred) {
+    QueuePoke(state, run, task, position, row.due_at.value_or(Instant::min()));
+    if (row.deferred_since) {
+      arm(TimerKind::kSensorTimeout, *row.deferred_since + definition.sensor_timeout);
+    }
+  } else if (row.due_at) {
+    arm(TimerKind::kInstanceDue, *row.due_at);
+  } else if (row.state == TaskState::kScheduled) {
+    AddReady(state, run, task, position);
+  }
+  if (!IsFinished(row.state) && definition.total_timeout && row.cycle_started_at) {
+    arm(TimerKind::kTotalTimeout, *row.cycle_started_at + *definition.total_timeout);
+  }
+  if (row.state == TaskState::kScheduled && definition.queue_timeout && row.scheduled_at) {
+    arm(TimerKind::kQueueTimeout, *row.scheduled_at + *definition.queue_timeout);
+  }
+}
+
 void Rearm(EngineState& state, LiveRun& run) {
   const Dag& dag = *run.graph->dag;
   if (dag.run_timeout && run.row.started_at) {
-    state.timers.push(
-        {*run.row.started_at + *dag.run_timeout, TimerKind::kRunTimeout, run.row.run, -1, -1, {}});
+    Arm(state, run, {.at = *run.row.started_at + *dag.run_timeout, .kind = TimerKind::kRunTimeout});
   }
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
-    const int task = static_cast<int>(i);
     for (std::size_t p = 0; p < run.nodes[i].instances.size(); ++p) {
-      const TaskInstanceRow& row = run.nodes[i].instances[p].row;
-      const int position = static_cast<int>(p);
-      if (row.state == TaskState::kDeferred) {
-        QueuePoke(state, run, task, position, row.due_at.value_or(Instant::min()));
-        if (row.deferred_since) {
-          state.timers.push({*row.deferred_since + dag.tasks[i].sensor_timeout,
-                             TimerKind::kSensorTimeout,
-                             run.row.run,
-                             task,
-                             position,
-                             {}});
-        }
-      } else if (row.due_at) {
-        state.timers.push({*row.due_at, TimerKind::kInstanceDue, run.row.run, task, position, {}});
-      } else if (row.state == TaskState::kScheduled) {
-        AddReady(state, run, task, position);
-      }
-      if (!IsFinished(row.state) && dag.tasks[i].total_timeout && row.cycle_started_at) {
-        state.timers.push({*row.cycle_started_at + *dag.tasks[i].total_timeout,
-                           TimerKind::kTotalTimeout,
-                           run.row.run,
-                           task,
-                           position,
-                           {}});
-      }
-      if (row.state == TaskState::kScheduled && dag.tasks[i].queue_timeout && row.scheduled_at) {
-        state.timers.push({*row.scheduled_at + *dag.tasks[i].queue_timeout,
-                           TimerKind::kQueueTimeout,
-                           run.row.run,
-                           task,
-                           position,
-                           {}});
-      }
+      RearmInstance(state, run, static_cast<int>(i), static_cast<int>(p));
     }
   }
 }
@@ -161,9 +152,9 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
   if (row.state == RunState::kQueued) {
     dag->second.queued.insert(QueueKey(row));
     state.admit.insert(row.dag_id);
-    state.timers.push({row.run_after, TimerKind::kRunAfter, row.run, -1, -1, {}});
+    Arm(state, run, {.at = row.run_after, .kind = TimerKind::kRunAfter});
     if (const auto& expiry = dag->second.newest->dag->queue_expiry) {
-      state.timers.push({row.queued_at + *expiry, TimerKind::kQueueExpiry, row.run, -1, -1, {}});
+      Arm(state, run, {.at = row.queued_at + *expiry, .kind = TimerKind::kQueueExpiry});
     }
     state.runs.emplace(row.run, std::move(owned));
     return;

@@ -43,6 +43,7 @@ void LeaveMemory(EngineState& state, LiveRun& run) {
   dag.live_by_id.erase(run.row.run_id);
   state.finished_runs.push_back(run.row.run);
   state.admit.insert(run.row.dag_id);
+  state.dead_timers += run.timers;
   if (run.row.backfill.valid()) OnBackfillRunEnded(state, run);
 }
 
@@ -90,13 +91,8 @@ bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
     if (root) Unsettle(state, run, static_cast<int>(i));
   }
   state.unsettled.insert(run.row.run);
-  if (dag.newest->dag->run_timeout) {
-    state.timers.push({state.now + *dag.newest->dag->run_timeout,
-                       TimerKind::kRunTimeout,
-                       run.row.run,
-                       -1,
-                       -1,
-                       {}});
+  if (const auto& limit = dag.newest->dag->run_timeout) {
+    Arm(state, run, {.at = state.now + *limit, .kind = TimerKind::kRunTimeout});
   }
   return true;
 }
@@ -197,15 +193,10 @@ void Enqueue(EngineState& state, LiveDag& dag, LiveRun& run) {
   dag.queued.insert(QueueKey(run));
   state.admit.insert(dag.row.dag_id);
   if (run.row.run_after > state.now) {
-    state.timers.push({run.row.run_after, TimerKind::kRunAfter, run.row.run, -1, -1, {}});
+    Arm(state, run, {.at = run.row.run_after, .kind = TimerKind::kRunAfter});
   }
-  if (dag.newest->dag->queue_expiry) {
-    state.timers.push({state.now + *dag.newest->dag->queue_expiry,
-                       TimerKind::kQueueExpiry,
-                       run.row.run,
-                       -1,
-                       -1,
-                       {}});
+  if (const auto& limit = dag.newest->dag->queue_expiry) {
+    Arm(state, run, {.at = state.now + *limit, .kind = TimerKind::kQueueExpiry});
   }
 }
 

@@ -43,15 +43,14 @@ const LiveWorker* PokeWorker(const EngineState& state) {
 }
 
 // `deferred_since` must be set.
-void ArmSensorTimeout(EngineState& state, const LiveRun& run, int task, int position) {
+void ArmSensorTimeout(EngineState& state, LiveRun& run, int task, int position) {
   const auto index = static_cast<std::size_t>(task);
   const TaskInstanceRow& row = run.nodes[index].instances[static_cast<std::size_t>(position)].row;
-  state.timers.push({*row.deferred_since + run.graph->dag->tasks[index].sensor_timeout,
-                     TimerKind::kSensorTimeout,
-                     run.row.run,
-                     task,
-                     position,
-                     {}});
+  Arm(state, run,
+      {.at = *row.deferred_since + run.graph->dag->tasks[index].sensor_timeout,
+       .kind = TimerKind::kSensorTimeout,
+       .task = task,
+       .position = position});
 }
 
 void SendPoke(EngineState& state, const LiveWorker& worker, const InstanceRef& ref) {

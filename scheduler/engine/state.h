@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <set>
 #include <string>
 #include <string_view>
@@ -64,6 +63,7 @@ struct LiveRun {
   int unfinished = 0;         // instances not finished
   int held = 0;               // instances that hold slots (max_active_tasks)
   std::string params = "{}";  // JSON, defaults merged with conf
+  std::int64_t timers = 0;    // set and not yet fired
 };
 
 // Order in which queued runs of a DAG start and, with priority, in which tasks are placed.
@@ -151,8 +151,9 @@ struct EngineState {
   std::set<std::pair<Instant, InstanceRef>> due_pokes;  // deferred instances by next poke
   std::vector<ReadyBucket> buckets;
   std::map<std::string, int> bucket_index;
-  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
-  int held = 0;  // instances that hold slots (parallelism)
+  TimerQueue timers;
+  std::int64_t dead_timers = 0;  // about so many of them are of runs that have ended
+  int held = 0;                  // instances that hold slots (parallelism)
   bool stopped = false;
   std::string stop_reason;
 

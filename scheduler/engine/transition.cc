@@ -67,11 +67,14 @@ void RecordTask(EngineState& state, const LiveRun& run, const TaskInstanceRow& r
 }
 
 // T8 counts from every entry into `scheduled`: the first, after a retry's wait, after a loss.
-void ArmQueueTimeout(EngineState& state, const LiveRun& run, int task, int position) {
+void ArmQueueTimeout(EngineState& state, LiveRun& run, int task, int position) {
   const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].queue_timeout;
   if (!limit) return;
-  state.timers.push(
-      {state.now + *limit, TimerKind::kQueueTimeout, run.row.run, task, position, {}});
+  Arm(state, run,
+      {.at = state.now + *limit,
+       .kind = TimerKind::kQueueTimeout,
+       .task = task,
+       .position = position});
 }
 
 bool Counts(const TaskNode& child, int parent) {
