@@ -128,7 +128,9 @@ class Contract:
             return [absolute(item) for item in part] if isinstance(part, list) else part
         validator = jsonschema.Draft202012Validator(absolute(_closed(schema)),
                                                     registry=self._registry, format_checker=FORMATS)
-        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+        errors = sorted(validator.iter_errors(value),  # what follows from another error goes last
+                        key=lambda error: error.validator == "unevaluatedProperties")
+        return [f"{error.json_path}: {error.message}" for error in errors]
 
     def response(self, method, target, status):
         """The declared answer; None if the status is not declared."""
