@@ -175,6 +175,20 @@ void StartSlot(EngineState& state, LiveDag& dag, LiveBackfill& backfill, Backfil
   SetSlot(state, slot, "created");
 }
 
+// T17 for all instances at once: a new cycle, in which tries go on counting. What never had a try
+// leaves nothing behind.
+void ClearInstances(EngineState& state, LiveRun& run, const std::vector<TaskInstanceRow>& tasks) {
+  for (const TaskInstanceRow& task : tasks) {
+    if (task.try_number == 0) {
+      state.step->changes.emplace_back(EraseTaskInstance{task.run, task.task_id, task.map_index});
+      continue;
+    }
+    const std::pair instance{task.task_id, task.map_index};
+    run.past_tries[instance] = task.try_number;
+    RecordPast(state, run, instance, TaskState::kNone);
+  }
+}
+
 void CompleteIfDone(EngineState& state, LiveBackfill& backfill) {
   const bool active = backfill.row.state == BackfillState::kActive;
   if (!active || !backfill.open.empty() || backfill.next < backfill.slots.size()) return;
@@ -342,9 +356,7 @@ void OnRunLoaded(EngineState& state, const event::RunLoaded& event) {
     run.row = event.run;
     state.runs.emplace(run.row.run, std::move(owned));
     // R7: the same run again, run_id and type stay; lane and backfill hold for the new cycle.
-    for (const TaskInstanceRow& task : event.tasks) {
-      state.step->changes.emplace_back(EraseTaskInstance{task.run, task.task_id, task.map_index});
-    }
+    ClearInstances(state, run, event.tasks);
     run.row.state = *Next(run.row.state, RunTrigger::kCleared);
     run.row.reason = RunReason::kNone;
     run.row.lane = Lane::kBackfill;

@@ -105,7 +105,8 @@ void InstantiateNodes(LiveRun& run) {
     TaskInstanceRow& row = node.instances[0].row;
     row.run = run.row.run;
     row.task_id = dag.tasks[i].id;
-    row.max_tries = 1 + dag.tasks[i].retry.retries;
+    row.try_number = PastTries(run, row.task_id, -1);
+    row.max_tries = row.try_number + 1 + dag.tasks[i].retry.retries;
   }
 }
 

@@ -52,6 +52,22 @@ void RecordRun(EngineState& state, const LiveRun& run, std::string_view kind, st
   Record(state, std::move(event));
 }
 
+void RecordPast(EngineState& state, const LiveRun& run, const std::pair<std::string, int>& instance,
+                TaskState now_in) {
+  TaskInstanceRow row;
+  row.run = run.row.run;
+  row.task_id = instance.first;
+  row.map_index = instance.second;
+  row.state = now_in;
+  row.try_number = run.past_tries.at(instance);
+  row.max_tries = row.try_number;
+  if (now_in == TaskState::kSkipped) {
+    row.skip_reason = "cancelled";
+    row.ended_at = state.now;
+  }
+  state.step->changes.emplace_back(std::move(row));
+}
+
 void FlushChanges(EngineState& state) {
   std::vector<Change>& changes = state.step->changes;
   for (const std::string& dag_id : state.dirty_dags) {

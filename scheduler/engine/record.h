@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "scheduler/engine/state.h"
 
@@ -17,6 +18,11 @@ void Touch(EngineState& state, LiveBackfill& backfill);
 // Appends an event row; `data` is JSON.
 void Record(EngineState& state, EventRow event);
 void RecordRun(EngineState& state, const LiveRun& run, std::string_view kind, std::string data);
+
+// The row of an instance of the run's life before it was cleared (LiveRun::past_tries): its tries
+// stay known, and what they did stays with their attempts.
+void RecordPast(EngineState& state, const LiveRun& run, const std::pair<std::string, int>& instance,
+                TaskState now_in);
 
 // Moves all touched rows into the step.
 void FlushChanges(EngineState& state);

@@ -49,8 +49,13 @@ std::shared_ptr<const DagGraph> GraphOf(EngineState& state, const DagRunRow& row
 }
 
 // Puts stored rows in place of the fresh instances; several rows of one task = an expanded map.
+// Removed ones are history.
 void PlaceRows(LiveRun& run, const std::vector<TaskInstanceRow>& rows) {
   for (const TaskInstanceRow& row : rows) {
+    if (row.state == TaskState::kRemoved) {
+      run.past_tries[{row.task_id, row.map_index}] = row.try_number;
+      continue;
+    }
     const int task = run.graph->dag->Find(row.task_id);
     if (task < 0) continue;
     TaskNode& node = run.nodes[static_cast<std::size_t>(task)];
@@ -150,6 +155,9 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
   run.row = row;
   dag->second.live_by_id[row.run_id] = row.run;
   if (row.state == RunState::kQueued) {
+    for (const TaskInstanceRow& past : rows) {
+      run.past_tries[{past.task_id, past.map_index}] = past.try_number;
+    }
     dag->second.queued.insert(QueueKey(row));
     state.admit.insert(row.dag_id);
     Arm(state, run, {.at = row.run_after, .kind = TimerKind::kRunAfter});

@@ -74,6 +74,16 @@ Status BindConf(LiveRun& run, const Dag& dag) {
 }
 
 bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
+// What a cleared run had and its new version has not; items of a map return when it is expanded.
+void RemovePast(EngineState& state, const LiveRun& run) {
+  for (const auto& [instance, tries] : run.past_tries) {
+    const auto& [task_id, map_index] = instance;
+    if (map_index >= 0 || run.graph->dag->Find(task_id) < 0) {
+      RecordPast(state, run, instance, TaskState::kRemoved);
+    }
+  }
+}
+
   const Status bound = BindConf(run, *dag.newest->dag);
   if (!bound.ok()) {
     EndQueuedRun(state, run, RunReason::kParamsInvalid);
@@ -85,6 +95,7 @@ bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
   SetRunState(state, run, RunTrigger::kStart);
   InstantiateNodes(run);
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+  RemovePast(state, run);
     Touch(state, run, static_cast<int>(i), 0);
     const bool root = run.graph->dag->upstream[i].empty() ||
                       run.graph->dag->tasks[i].trigger_rule == TriggerRule::kAlways;
@@ -240,6 +251,9 @@ void EndQueuedRun(EngineState& state, LiveRun& run, RunReason reason) {
   SetRunState(state, run, RunTrigger::kCancelQueued);
   LeaveMemory(state, run);
 }
+  for (const auto& [instance, tries] : run.past_tries) {
+    RecordPast(state, run, instance, TaskState::kSkipped);
+  }
 
 void StopRun(EngineState& state, LiveRun& run, RunReason reason) {
   if (run.row.stopping) return;

@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/rules/trigger_rule.h"
@@ -62,9 +63,19 @@ struct LiveRun {
   std::vector<int> decided;   // branches and short circuits that just finished: gates to open
   int unfinished = 0;         // instances not finished
   int held = 0;               // instances that hold slots (max_active_tasks)
-  std::string params = "{}";  // JSON, defaults merged with conf
   std::int64_t timers = 0;    // set and not yet fired
+  std::string params = "{}";  // JSON, defaults merged with conf
+  // Of a run that was cleared: tries before that, by (task_id, map_index), where there were any. A
+  // try_number is never given twice. In rows: any while the run is queued, `removed` ones later.
+  std::map<std::pair<std::string, int>, int> past_tries;
 };
+
+// Tries of this instance before its run was cleared.
+inline int PastTries(const LiveRun& run, const std::string& task_id, int map_index) {
+  if (run.past_tries.empty()) return 0;
+  const auto it = run.past_tries.find({task_id, map_index});
+  return it == run.past_tries.end() ? 0 : it->second;
+}
 
 // Order in which queued runs of a DAG start and, with priority, in which tasks are placed.
 struct QueuedRunKey {

@@ -197,7 +197,11 @@ void ReplaceByItems(EngineState& state, LiveRun& run, int task, std::vector<std:
   CHECK(!items.empty() && !node.expanded && node.instances.size() == 1);
   CHECK(node.instances[0].row.state == TaskState::kNone);
   const TaskInstanceRow base = node.instances[0].row;
-  state.step->changes.emplace_back(EraseTaskInstance{base.run, base.task_id, base.map_index});
+  if (base.try_number == 0) {
+    state.step->changes.emplace_back(EraseTaskInstance{base.run, base.task_id, base.map_index});
+  } else {  // not mapped before the run was cleared
+    RecordPast(state, run, {base.task_id, base.map_index}, TaskState::kRemoved);
+  }
   node.instances.clear();
   node.instances.reserve(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -205,6 +209,8 @@ void ReplaceByItems(EngineState& state, LiveRun& run, int task, std::vector<std:
     instance.row = base;
     instance.row.map_index = static_cast<int>(i);
     instance.row.map_item = std::move(items[i]);
+    instance.row.try_number = PastTries(run, base.task_id, instance.row.map_index);
+    instance.row.max_tries += instance.row.try_number - base.try_number;
     node.instances.push_back(std::move(instance));
     Touch(state, run, task, static_cast<int>(i));
   }

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <tuple>
+
 #include "tests/support/engine_harness.h"
 
 namespace nightmill {
@@ -253,6 +256,77 @@ TEST_F(BackfillTest, RerunAsksAgainAfterARestart) {
   h.Restart();
   h.Finish("a");
   EXPECT_EQ(Row().state, BackfillState::kCompleted);
+}
+
+// One run of three lives: m has two items, then one, then is not mapped; gone leaves the DAG.
+TEST_F(BackfillTest, TriesGoOnCountingWhenARunIsRunAgain) {
+  const auto load = [&](const std::string& m, const std::string& more) {
+    h.Load(fmt::format(R"({{"format": 1, "dag_id": "d",
+      "schedule": {{"cron": "@daily", "start_date": "2026-01-01", "catchup": "none"}},
+      "tasks": [{{"id": "a", "type": "exec", "argv": ["true"], "retries": 1, "retry_delay": "1m"}},
+        {{"id": "m", "type": "exec", "argv": ["true"]{}}}{}]}})",
+                       m, more));
+  };
+  const auto again = [&] {
+    ASSERT_TRUE(
+        h.Backfill("d", "2026-01-02", "2026-01-02", {.reprocess = ReprocessBehavior::kCompleted})
+            .ok());
+    h.Pause("d", true);
+    h.AnswerLoad();
+    EXPECT_EQ(h.RunStateOf("mine"), "queued");
+    h.Restart();
+  };
+  load(R"(, "map": {"over": [1, 2]})", R"(, {"id": "gone", "type": "exec", "argv": ["true"]})");
+  h.Trigger("d", {.run_id = "mine", .logical_date = At("2026-01-02T00:00:00Z")});
+  h.Fail("a");
+  h.Advance(std::chrono::minutes{2});
+  for (const char* task : {"a", "m[0]", "m[1]", "gone"}) h.Finish(task);
+  EXPECT_EQ(h.Row("a").try_number, 2);
+
+  load(R"(, "map": {"over": [1]})", "");
+  again();
+  EXPECT_EQ(h.StateOf("a"), "none");
+  EXPECT_EQ(h.StateOf("m[1]"), "none");
+  EXPECT_EQ(h.Row("a").try_number, 2);
+  EXPECT_EQ(h.Row("a").output, "");
+  h.Pause("d", false);
+  h.Restart();
+  EXPECT_EQ(h.Spec("a").try_number, 3);
+  EXPECT_EQ(h.Row("a").max_tries, 4);
+  EXPECT_EQ(h.Spec("m[0]").try_number, 2);
+  EXPECT_EQ(h.StateOf("m[1]"), "removed");
+  EXPECT_EQ(h.Row("m[1]").try_number, 1);
+  EXPECT_EQ(h.StateOf("gone"), "removed");
+  for (const char* task : {"a", "m[0]"}) h.Finish(task);
+  EXPECT_EQ(h.RunStateOf("mine"), "success");
+
+  load("", "");
+  again();
+  h.Cancel("d", "mine");
+  EXPECT_EQ(h.RunStateOf("mine"), "failed");
+  EXPECT_EQ(h.StateOf("a"), "skipped");
+  EXPECT_EQ(h.Row("a").skip_reason, "cancelled");
+  h.Pause("d", false);
+  again();
+  h.Pause("d", false);
+  EXPECT_EQ(h.Spec("a").try_number, 4);
+  EXPECT_EQ(h.Spec("m").try_number, 1);  // an instance that never was
+  h.Finish("m");
+  h.Finish("a");
+
+  load(R"(, "map": {"over": [1, 2, 3]})", "");
+  again();
+  h.Pause("d", false);
+  EXPECT_EQ(h.StateOf("m"), "removed");  // it had a try
+  EXPECT_EQ(h.Spec("m[0]").try_number, 3);
+  EXPECT_EQ(h.Spec("m[1]").try_number, 2);
+  EXPECT_EQ(h.Spec("m[2]").try_number, 1);
+  std::set<std::tuple<std::string, int, int>> tries;
+  for (const auto& [id, attempt] : h.db.attempts) {
+    const AttemptTarget& target = h.db.targets.at(id).at(0);
+    EXPECT_TRUE(tries.insert({target.task_id, target.map_index, attempt.try_number}).second)
+        << "a try number given twice: " << target.task_id << " " << attempt.try_number;
+  }
 }
 
 TEST_F(BackfillTest, OldTimersOfARerunRunDoNothing) {
