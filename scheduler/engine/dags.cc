@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/model/names.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
@@ -171,6 +172,11 @@ void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event) {
 }
 
 void OnPutPool(EngineState& state, const event::PutPool& event) {
+  // One that exists may be changed whatever its name: older releases took any.
+  if (!state.pools.contains(event.pool.name)) {
+    const Status named = CheckPoolName(event.pool.name);
+    if (!named.ok()) return Answer(state, event.request, named.error());
+  }
   LivePool& pool = state.pools[event.pool.name];
   const bool same = pool.row.name == event.pool.name && pool.row.slots == event.pool.slots &&
                     pool.row.description == event.pool.description &&

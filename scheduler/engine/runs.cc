@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/dagfile/dag_json.h"
+#include "core/model/names.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
 #include "scheduler/engine/dags.h"
@@ -42,8 +43,8 @@ void LeaveMemory(EngineState& state, LiveRun& run) {
   LiveDag& dag = state.dags.find(run.row.dag_id)->second;
   dag.live_by_id.erase(run.row.run_id);
   state.finished_runs.push_back(run.row.run);
-  state.admit.insert(run.row.dag_id);
   state.dead_timers += run.timers;
+  state.admit.insert(run.row.dag_id);
   if (run.row.backfill.valid()) OnBackfillRunEnded(state, run);
 }
 
@@ -73,7 +74,6 @@ Status BindConf(LiveRun& run, const Dag& dag) {
   return Ok();
 }
 
-bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
 // What a cleared run had and its new version has not; items of a map return when it is expanded.
 void RemovePast(EngineState& state, const LiveRun& run) {
   for (const auto& [instance, tries] : run.past_tries) {
@@ -84,6 +84,7 @@ void RemovePast(EngineState& state, const LiveRun& run) {
   }
 }
 
+bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
   const Status bound = BindConf(run, *dag.newest->dag);
   if (!bound.ok()) {
     EndQueuedRun(state, run, RunReason::kParamsInvalid);
@@ -94,8 +95,8 @@ void RemovePast(EngineState& state, const LiveRun& run) {
   run.row.started_at = state.now;
   SetRunState(state, run, RunTrigger::kStart);
   InstantiateNodes(run);
-  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
   RemovePast(state, run);
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
     Touch(state, run, static_cast<int>(i), 0);
     const bool root = run.graph->dag->upstream[i].empty() ||
                       run.graph->dag->tasks[i].trigger_rule == TriggerRule::kAlways;
@@ -125,6 +126,7 @@ bool LogicalDateLive(const EngineState& state, const LiveDag& dag, Instant logic
 
 Result<NewRun> PlanManualRun(const EngineState& state, const LiveDag& dag,
                              const event::TriggerRun& event) {
+  if (event.run_id) NM_RETURN_IF_ERROR(CheckRunId(*event.run_id));
   NewRun wanted;
   wanted.type = RunType::kManual;
   wanted.conf = event.conf;
@@ -249,11 +251,11 @@ void EndQueuedRun(EngineState& state, LiveRun& run, RunReason reason) {
   run.row.reason = reason;
   run.row.ended_at = state.now;
   SetRunState(state, run, RunTrigger::kCancelQueued);
-  LeaveMemory(state, run);
-}
   for (const auto& [instance, tries] : run.past_tries) {
     RecordPast(state, run, instance, TaskState::kSkipped);
   }
+  LeaveMemory(state, run);
+}
 
 void StopRun(EngineState& state, LiveRun& run, RunReason reason) {
   if (run.row.stopping) return;

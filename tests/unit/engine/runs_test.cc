@@ -285,6 +285,8 @@ TEST_F(RunsTest, TriggerRefusals) {
   EXPECT_EQ(refusal([](Wanted& w) { w.taken_by = "old"; }), ErrorCode::kConflict);
   EXPECT_EQ(refusal([](Wanted& w) { w.conf = R"({"n": "many"})"; }), ErrorCode::kInvalid);
   EXPECT_EQ(refusal([](Wanted& w) { w.dag_id = "e"; }), ErrorCode::kNotFound);
+  EXPECT_EQ(refusal([](Wanted& w) { w.run_id = "scheduled__x"; }), ErrorCode::kInvalid);
+  EXPECT_EQ(refusal([](Wanted& w) { w.run_id = "a b"; }), ErrorCode::kInvalid);
   EXPECT_EQ(h.db.runs.size(), 1u);
 }
 
