@@ -236,7 +236,11 @@ AttemptOutcome ProcessTask::OwnOutcome(AttemptReport& report) const {
   const int code = WEXITSTATUS(status_);
   if (code == 0) {
     Result<std::string> output = output_.Take(spec_.output);
-    if (!output.ok()) return outcome::Failed{"output", output.error().message, 0, 0};
+    if (!output.ok()) {
+      const Error& error = output.error();
+      const std::string hint = error.hint.empty() ? "" : "; " + error.hint;
+      return outcome::Failed{"output", error.message + hint, 0, 0};
+    }
     report.output = std::move(output).value();
     return outcome::Succeeded{};
   }

@@ -12,8 +12,10 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/base/limits.h"
+#include "core/dagfile/json_text.h"
 #include "worker/protocol/json_fields.h"
 #include "worker/runtime/unique_fd.h"
 
@@ -29,20 +31,38 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
+// ": line 2, column 5: expected a value, found 'x'", found by the reader of DAG files.
+std::string WhatIsWrong(std::string_view text) {
+  json ignored;
+  std::vector<dagfile::TextFault> faults;
+  const bool whole = dagfile::ReadJson(text, false, ignored, faults);
+  // The last fault ended the reading; a comma too many does not.
+  const auto found =
+      whole ? std::find_if(faults.begin(), faults.end(),
+                           [](const dagfile::TextFault& fault) { return fault.code == "NM107"; })
+            : faults.end() - 1;
+  if (found == faults.end()) return {};
+  const dagfile::TextFault& fault = *found;
+  const std::string_view before = text.substr(0, fault.span.begin);
+  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 = 0
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  const auto column = std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_start),
+                                    before.end(), [&](char c) { return !continues(c); });
+  return fmt::format(": line {}, column {}: {}", 1 + std::count(before.begin(), before.end(), '\n'),
+                     1 + column, fault.message);
+}
+
 Result<std::string> JsonOutput(std::string_view text) {
   const std::string_view value = Trimmed(text);
   if (value.empty()) return std::string("null");
   if (!wire::DepthWithin(value, limits::kMaxJsonDepth)) {
-    return Invalid(fmt::format("NIGHTMILL_OUTPUT nests deeper than {}", limits::kMaxJsonDepth));
+    return Invalid(fmt::format("NIGHTMILL_OUTPUT nests deeper than {}", limits::kMaxJsonDepth),
+                   "write flatter JSON, or set \"output\" to text");
   }
   // The text itself is kept: parsing and writing again would change large numbers.
-  try {
-    [[maybe_unused]] const json parsed = json::parse(value);
-  } catch (const json::exception& error) {
-    return Invalid(fmt::format("NIGHTMILL_OUTPUT is not JSON: {}", error.what()),
-                   "write JSON, or set \"output\" to lines, text or none");
-  }
-  return std::string(value);
+  if (json::accept(value)) return std::string(value);
+  return Invalid("NIGHTMILL_OUTPUT is not JSON" + WhatIsWrong(text),
+                 "write JSON, or set \"output\" to lines, text or none");
 }
 
 json Lines(std::string_view text) {

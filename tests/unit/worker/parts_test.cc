@@ -120,6 +120,30 @@ TEST_F(PartsTest, OutputsAsJson) {
   }
 }
 
+TEST_F(PartsTest, OutputsThatAreNoJsonAreExplained) {
+  struct Row {
+    std::string text;
+    std::string what;
+  };
+  for (const Row& row :
+       std::vector<Row>{{"{oops", "line 1, column 2: expected a key"},
+                        {"\n {\"a\": \"\xC3\xA9\", b}", "line 2, column 13: expected a key"},
+                        {"[1,\n]", "line 1, column 3: a comma before the closing ']'"},
+                        {"1 2", "line 1, column 3: expected the end of the file, found '2'"},
+                        {"[1", "line 1, column 3: expected"},
+                        {"NaN", "line 1, column 1: "},
+                        {"\"\xFF\"", "line 1, column 2: byte 0xFF is not valid UTF-8"},
+                        {"hello\n", "line 1, column 1: "}}) {
+    const Result<std::string> output = OutputToJson(row.text, OutputMode::kJson);
+    ASSERT_FALSE(output.ok()) << row.text;
+    const std::string& message = output.error().message;
+    EXPECT_TRUE(message.starts_with("NIGHTMILL_OUTPUT is not JSON: ")) << message;
+    EXPECT_NE(message.find(row.what), std::string::npos) << message;
+    EXPECT_EQ(message.find("exception"), std::string::npos) << message;
+    EXPECT_NE(output.error().hint.find("lines, text or none"), std::string::npos);
+  }
+}
+
 TEST_F(PartsTest, OutputFolderIsEmptyAtEachStart) {
   SpareFolders spares(dir_ + "/spare");
   const TaskOutput output(dir_ + "/deep/er/out", spares);
