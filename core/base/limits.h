@@ -44,7 +44,10 @@ inline constexpr int kMaxRetries = 100;
 inline constexpr int kMaxLost = 3;
 inline constexpr std::size_t kMaxOutputBytes = 1u << 20;
 inline constexpr std::size_t kMaxConfBytes = 1u << 20;
+// Values of the daemon above this reach a process as a file (product.md 2.3).
 inline constexpr std::size_t kMaxEnvInline = 64u << 10;
+// Linux takes no longer single argument or NAME=value, its NUL included (MAX_ARG_STRLEN).
+inline constexpr std::size_t kMaxExecString = 128u << 10;
 inline constexpr int kMaxCrons = 64;
 inline constexpr int kMaxAtEntries = 10'000;
 inline constexpr int kMaxExcludes = 1'000;
@@ -85,5 +88,6 @@ inline constexpr std::size_t kMaxRequestBody = 1u << 20;
 inline constexpr std::size_t kMaxDagBody = 16u << 20;
 inline constexpr int kDefaultPageLimit = 50;
 inline constexpr int kMaxPageLimit = 1'000;
+inline constexpr int kMaxPageOffset = 10'000;  // beyond, a cursor
 
 }  // namespace nightmill::limits

@@ -48,12 +48,22 @@ void AddTaskVariables(const LiveRun& run, const TaskInstanceRow& row, const Temp
   add("PARAMS", run.params);
 }
 
+// Refuses what no process could be started with. What only the kernel knows (the sum of all) is
+// left to the worker.
+Status CheckLength(std::string_view what, std::string_view text) {
+  if (text.size() < limits::kMaxExecString) return Ok();
+  return Invalid(fmt::format("{} has {} bytes, Linux takes less than {}", what, text.size(),
+                             limits::kMaxExecString),
+                 "write the value to a file and pass its name");
+}
+
 Result<Env> BuildEnv(const EngineState& state, const LiveRun& run, const Task& task,
                      const TaskInstanceRow& row, const TemplateContext& ctx) {
   Env env = state.config.base_env;
   AddTaskVariables(run, row, ctx, env);
   for (const auto& [name, value] : task.env) {
     NM_ASSIGN_OR_RETURN(std::string text, RenderToText(value, ctx));
+    NM_RETURN_IF_ERROR(CheckLength(fmt::format("env {}", name), name + "=" + text));
     std::erase_if(env, [&name = name](const auto& pair) { return pair.first == name; });
     env.emplace_back(name, std::move(text));
   }
@@ -65,11 +75,13 @@ Result<std::vector<std::string>> BuildArgv(const Task& task, const TemplateConte
   std::vector<std::string> argv;
   if (task.type == "shell") {
     NM_ASSIGN_OR_RETURN(std::string script, RenderToText(params.at("run").get<std::string>(), ctx));
+    NM_RETURN_IF_ERROR(CheckLength("run", script));
     argv = {"/bin/sh", "-euc", std::move(script)};
     return argv;
   }
   for (const json& element : params.at("argv")) {
     NM_ASSIGN_OR_RETURN(std::string text, RenderToText(element.get<std::string>(), ctx));
+    NM_RETURN_IF_ERROR(CheckLength(fmt::format("argv {}", argv.size()), text));
     argv.push_back(std::move(text));
   }
   return argv;
@@ -89,6 +101,22 @@ void AddConstants(const LiveRun& run, json& spec) {
   if (!run.row.interval) return;
   spec["data_interval_start"] = FormatInstant(run.row.interval->start);
   spec["data_interval_end"] = FormatInstant(run.row.interval->end);
+}
+
+// The message to the worker holds all of it; few specs come near the limit, so they are measured
+// roughly first. JSON writes a character as six bytes at most.
+Status CheckTotal(const AttemptSpec& spec) {
+  std::size_t plain = spec.operator_spec.size();
+  for (const std::string& text : spec.argv) plain += text.size();
+  for (const auto& [name, value] : spec.env) plain += name.size() + value.size();
+  constexpr std::size_t kLimit = limits::kMaxFrameBytes - (64u << 10);
+  if (6 * plain <= kLimit) return Ok();
+  const json parts = {spec.argv, spec.env, spec.operator_spec};
+  const std::size_t written = parts.dump(-1, ' ', false, json::error_handler_t::replace).size();
+  if (written <= kLimit) return Ok();
+  return Invalid(
+      fmt::format("the rendered task has {} bytes as JSON, a worker takes {}", written, kLimit),
+      "pass large values as files");
 }
 
 }  // namespace
@@ -180,6 +208,7 @@ Result<BuiltSpec> BuildSpec(const EngineState& state, const LiveRun& run, int ta
     rendered["argv"] = spec.argv;
     rendered["cwd"] = spec.cwd;
   }
+  NM_RETURN_IF_ERROR(CheckTotal(spec));
   built.rendered = rendered.dump(-1, ' ', false, json::error_handler_t::replace);
   return built;
 }

@@ -288,6 +288,11 @@ std::string FailureJson(const TryFailure& failure) {
   return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+std::string DefinitionFailure(const Error& error) {
+  const std::string hint = error.hint.empty() ? "" : "; " + error.hint;
+  return FailureJson({"failed", "definition", error.message + hint});
+}
+
 void FailTry(EngineState& state, LiveRun& run, int task, int position, const TryFailure& failure) {
   const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];
   TaskInstanceRow& row = RowOf(run, task, position);

@@ -26,6 +26,9 @@ void FailTry(EngineState& state, LiveRun& run, int task, int position, const Try
 // JSON {"kind","message",...} of a failure, the form of TaskInstanceRow::failure.
 std::string FailureJson(const TryFailure& failure);
 
+// The same for a task that cannot be rendered (T3).
+std::string DefinitionFailure(const Error& error);
+
 // What a final failure does beyond its own state: max_failures of a map, fail_fast of the DAG.
 void AfterFinalFailure(EngineState& state, LiveRun& run, int task);
 

@@ -177,7 +177,7 @@ bool Dispatch(EngineState& state, LiveRun& run, int task, int position, LiveWork
   Result<BuiltSpec> built = BuildSpec(state, run, task, position);
   row.try_number += 1;
   if (!built.ok()) {
-    row.failure = FailureJson({"failed", "definition", built.error().message});
+    row.failure = DefinitionFailure(built.error());
     Move(state, run, task, position, TaskTrigger::kUnresolvable);
     return false;
   }

@@ -36,7 +36,7 @@ void FailDefinition(EngineState& state, LiveRun& run, int task, int position, co
   TaskInstanceRow& row =
       run.nodes[static_cast<std::size_t>(task)].instances[static_cast<std::size_t>(position)].row;
   row.try_number += 1;
-  row.failure = fmt::format(R"({{"kind":"definition","message":{}}})", Quote(error.message));
+  row.failure = DefinitionFailure(error);
   Move(state, run, task, position, TaskTrigger::kUnresolvable);
   AfterFinalFailure(state, run, task);
 }

@@ -42,6 +42,7 @@ ProcessTask::ProcessTask(ProcessContext& context, AttemptSpec spec)
       spec_(std::move(spec)),
       mark_(AttemptMark(spec_.incarnation, spec_.id)),
       output_(spec_.output_dir, context.spares),
+      values_(spec_.env, spec_.output_dir),
       first_env_(WorkerVariables(spec_, mark_, output_)),
       pidfd_(context.io),
       timer_(context.io),
@@ -64,6 +65,9 @@ void ProcessTask::Start() {
   if (const Status prepared = output_.Prepare(); !prepared.ok()) {
     return Refuse({SpawnFailure::kRefused, prepared.error().message});
   }
+  if (const Status written = values_.Write(); !written.ok()) {
+    return Refuse({SpawnFailure::kRefused, written.error().message});
+  }
   TrySpawn();
 }
 
@@ -71,7 +75,7 @@ void ProcessTask::TrySpawn() {
   SpawnRequest request;
   request.argv = spec_.argv;
   request.first_env = &first_env_;
-  request.env = &spec_.env;
+  request.env = &values_.env();
   request.cwd = spec_.cwd;
   request.out_fd = log_->fd();
   auto spawned = Spawn(request);
@@ -252,6 +256,7 @@ AttemptOutcome ProcessTask::OwnOutcome(AttemptReport& report) const {
 void ProcessTask::Finish(AttemptReport report) {
   done_ = true;
   timer_.cancel();
+  values_.Remove();
   context_.observer.finished(std::move(report));
 }
 

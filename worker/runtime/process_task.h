@@ -25,6 +25,7 @@
 #include "worker/runtime/leftovers.h"
 #include "worker/runtime/log_sink.h"
 #include "worker/runtime/task_output.h"
+#include "worker/runtime/value_files.h"
 
 namespace nightmill {
 
@@ -71,6 +72,7 @@ class ProcessTask : public std::enable_shared_from_this<ProcessTask> {
   const AttemptSpec spec_;
   const std::string mark_;
   const TaskOutput output_;
+  const ValueFiles values_;
   const Environment first_env_;
   std::optional<LogSink> log_;
 

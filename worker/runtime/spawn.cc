@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include <string_view>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "worker/runtime/clock.h"
 
 extern "C" {  // glibc 2.36 forgets the linkage
@@ -125,6 +127,25 @@ bool HasNul(const std::vector<std::string>& texts) {
                      [](const std::string& text) { return text.find('\0') != std::string::npos; });
 }
 
+// What of it made the kernel say E2BIG.
+std::string TooLong(const std::vector<std::string>& argv, const std::vector<std::string>& env) {
+  const auto longer = [](const std::string& text) { return text.size() >= limits::kMaxExecString; };
+  const std::string limit = fmt::format("Linux takes at most {} in one", limits::kMaxExecString);
+  if (const auto it = std::find_if(argv.begin(), argv.end(), longer); it != argv.end()) {
+    return fmt::format("argument {} has {} bytes, {}", it - argv.begin(), it->size(), limit);
+  }
+  if (const auto it = std::find_if(env.begin(), env.end(), longer); it != env.end()) {
+    return fmt::format("variable {} has {} bytes, {}", it->substr(0, it->find('=')), it->size(),
+                       limit);
+  }
+  std::size_t total = 0;
+  for (const auto* texts : {&argv, &env}) {
+    for (const std::string& text : *texts) total += text.size() + 1;
+  }
+  return fmt::format("arguments and environment together have {} bytes, Linux takes about {}",
+                     total, ::sysconf(_SC_ARG_MAX));
+}
+
 SpawnError Explain(int error, const SpawnRequest& request) {
   if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE) {
     return {SpawnFailure::kBusy, fmt::format("cannot start a process now: {}", strerror(error))};
@@ -173,6 +194,12 @@ std::variant<SpawnedProcess, SpawnError> Spawn(const SpawnRequest& request) {
   child.ticks_from = BootTicks();
   const int error = posix_spawn(&child.pid, program.c_str(), actions.get(), Attributes(),
                                 argv.data(), env.data());
+  if (error == E2BIG) {
+    return SpawnError{SpawnFailure::kRefused,
+                      fmt::format("cannot start \"{}\": {}; write long values to a file and pass "
+                                  "its name",
+                                  request.argv[0], TooLong(argv_texts, env_texts))};
+  }
   if (error != 0) return Explain(error, request);
   child.ticks_to = BootTicks();
   child.pidfd.reset(pidfd_open(child.pid, 0));

@@ -519,5 +519,52 @@ TEST_F(AttemptsTest, StopDispatchHoldsBackAndLetsTheRestGoOn) {
   EXPECT_EQ(h.TakeStarts(), Names{"b"});
 }
 
+// What no process could be started with is an error of the definition, and is not tried again.
+TEST_F(AttemptsTest, ValuesThatAreTooLong) {
+  struct Case {
+    std::string fields;
+    std::string message;  // "": it starts
+  };
+  const std::string script = R"("type": "shell", "run": ": {{ params.long | q }}")";
+  for (const Case& c :
+       {Case{R"("type": "exec", "argv": ["true"], "env": {"V": "{{ params.long }}"})",
+             "env V has 140002 bytes"},
+        Case{R"("type": "exec", "argv": ["true", "{{ params.long }}"])", "argv 1 has 140000 bytes"},
+        Case{script, "run has 140002 bytes"},
+        Case{R"("type": "exec", "argv": ["true"], "env": {"V": "{{ params.short }}"})", ""}}) {
+    EngineHarness own;
+    own.WorkerUp();
+    own.Load(fmt::format(R"({{"format": 1, "dag_id": "d", "params": {{
+      "long": {{"default": "{}"}}, "short": {{"default": "{}"}}}},
+      "tasks": [{{"id": "a", "retries": 3, {}}}]}})",
+                         std::string(140'000, 'x'), std::string(131'069, 'x'), c.fields));
+    own.Trigger("d");
+    if (c.message.empty()) {
+      EXPECT_TRUE(own.Holds("a"));
+      continue;
+    }
+    EXPECT_EQ(own.StateOf("a"), "failed");
+    const std::string failure = own.Row("a").failure;
+    EXPECT_NE(failure.find(c.message), std::string::npos) << failure;
+    EXPECT_NE(failure.find("definition"), std::string::npos) << failure;
+    EXPECT_NE(failure.find("pass its name"), std::string::npos) << failure;
+  }
+}
+
+TEST_F(AttemptsTest, MoreThanAMessageHolds) {
+  std::string env;
+  for (int i = 0; i < 40; ++i) {
+    env += fmt::format(R"({}"V{}": "{{{{ params.long }}}}")", i == 0 ? "" : ", ", i);
+  }
+  h.WorkerUp();
+  h.Load(fmt::format(R"({{"format": 1, "dag_id": "d", "params": {{
+    "long": {{"default": "{}"}}}},
+    "tasks": [{{"id": "a", "type": "exec", "argv": ["true"], "env": {{{}}}}}]}})",
+                     std::string(120'000, 'x'), env));
+  h.Trigger("d");
+  EXPECT_EQ(h.StateOf("a"), "failed");
+  EXPECT_NE(h.Row("a").failure.find("a worker takes"), std::string::npos) << h.Row("a").failure;
+}
+
 }  // namespace
 }  // namespace nightmill

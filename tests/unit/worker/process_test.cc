@@ -111,6 +111,44 @@ TEST_F(ProcessTest, EnvironmentCwdAndLog) {
   EXPECT_EQ(log.find("HOME="), std::string::npos);
 }
 
+TEST_F(ProcessTest, LongValuesOfTheDaemonComeAsFiles) {
+  const std::string params(limits::kMaxEnvInline + 1, 'p');
+  const std::string item(3'000'000, 'i');
+  AttemptSpec spec = Shell(
+      "wc -c < $NIGHTMILL_PARAMS_FILE; wc -c < $NIGHTMILL_MAP_ITEM_FILE; tail -c 2 "
+      "$NIGHTMILL_PARAMS_FILE; echo; stat -c %a $NIGHTMILL_PARAMS_FILE; echo ${#NIGHTMILL_DS}; "
+      "[ -z \"${NIGHTMILL_PARAMS+x}\" ]; [ -z \"${NIGHTMILL_DS_FILE+x}\" ]; "
+      "[ -z \"$(ls -A $NIGHTMILL_OUTPUT_DIR)\" ]");
+  spec.env.emplace_back("NIGHTMILL_PARAMS", params);
+  spec.env.emplace_back("NIGHTMILL_MAP_ITEM", item);
+  spec.env.emplace_back("NIGHTMILL_DS", std::string(limits::kMaxEnvInline, 'd'));
+  const AttemptReport report = Run(spec);
+  EXPECT_TRUE(Is<outcome::Succeeded>(report)) << Failure(report).message;
+  EXPECT_EQ(ReadText(spec.log_path), "65537\n3000000\npp\n600\n65536\n");
+  for (const char* name : {".PARAMS", ".MAP_ITEM"}) {
+    EXPECT_FALSE(std::filesystem::exists(spec.output_dir + name)) << name;
+  }
+}
+
+TEST_F(ProcessTest, MoreThanTheKernelTakesIsExplained) {
+  AttemptSpec variable = Shell("true");
+  variable.env.emplace_back("MINE", std::string(limits::kMaxExecString, 'x'));
+  EXPECT_NE(Failure(Run(variable)).message.find("variable MINE has 131077 bytes"),
+            std::string::npos);
+  const AttemptSpec argument = Process({"/bin/true", std::string(limits::kMaxExecString, 'x')});
+  const outcome::Failed failed = Failure(Run(argument));
+  EXPECT_EQ(failed.kind, "launch");
+  EXPECT_NE(failed.message.find("argument 1 has 131072 bytes"), std::string::npos)
+      << failed.message;
+  EXPECT_NE(failed.message.find("pass its name"), std::string::npos) << failed.message;
+  AttemptSpec many = Shell("true");
+  for (int i = 0; i < 31; ++i) {
+    many.env.emplace_back("V" + std::to_string(i), std::string(120'000, 'x'));
+  }
+  const outcome::Failed total = Failure(Run(many));
+  EXPECT_NE(total.message.find("together"), std::string::npos) << total.message;
+}
+
 TEST_F(ProcessTest, ProgramsAreFoundInTheTasksPath) {
   std::filesystem::create_directory(Path("bin"));
   std::ofstream(Path("bin/mytool")) << "#!/bin/sh\necho tool $1\n";
@@ -193,7 +231,8 @@ TEST_F(ProcessTest, TimeoutEndsTheWholeTree) {
   EXPECT_TRUE(Is<outcome::TimedOut>(report));
   EXPECT_EQ(Marked(spec), 0u);
   EXPECT_GE(report.ended_at - *report.started_at, Duration{690});
-  EXPECT_FALSE(std::filesystem::exists(spec.output_dir + "/ready"));
+  Eventually([&] { return !std::filesystem::exists(spec.output_dir + "/ready"); },
+             "the folder stays");
   EXPECT_NE(ReadText(spec.log_path).find("timeout"), std::string::npos);
 }
 
@@ -268,8 +307,7 @@ TEST_F(ProcessTest, FileSizeLimit) {
 
 TEST_F(ProcessTest, ARepeatedStartRunsOnce) {
   const std::string gate = Path("gate");
-  const AttemptSpec spec =
-      Shell("echo once; until test -e " + gate + "; do sleep 0.01; done");
+  const AttemptSpec spec = Shell("echo once; until test -e " + gate + "; do sleep 0.01; done");
   Start(spec);
   Start(spec);  // runs already: nothing happens
   std::ofstream(gate).close();
