@@ -135,13 +135,21 @@ void Succeed(EngineState& state, LiveRun& run, int task, int position,
   Move(state, run, task, position, TaskTrigger::kSucceeded);
 }
 
-std::string FailureOf(const AttemptOutcome& outcome) {
+TryFailure AttemptTimeout() { return {"timed_out", "attempt", "timeout reached"}; }
+
+// `kill_reason` as in TaskAttemptRow.
+std::string FailureOf(const AttemptOutcome& outcome, std::string_view kill_reason) {
   if (const auto* failed = std::get_if<outcome::Failed>(&outcome)) {
     return FailureJson(
         {"failed", failed->kind, failed->message, failed->exit_code, failed->signal});
   }
   if (const auto* lost = std::get_if<outcome::Lost>(&outcome)) {
     return FailureJson({"lost", "lost", lost->cause});
+  }
+  if (std::holds_alternative<outcome::TimedOut>(outcome)) return FailureJson(AttemptTimeout());
+  if (std::holds_alternative<outcome::Killed>(outcome)) {
+    const std::optional<RunReason> stop = ParseRunReason(kill_reason);
+    return FailureJson({"killed", "killed", std::string(stop ? StopClause(*stop) : kill_reason)});
   }
   return {};
 }
@@ -153,7 +161,7 @@ void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
   const bool ended_well = std::holds_alternative<outcome::Succeeded>(outcome) ||
                           std::holds_alternative<outcome::Skipped>(outcome);
   if (run.row.stopping && !ended_well) {
-    row.failure = FailureOf(outcome);
+    row.failure = FailureOf(outcome, ToString(run.row.reason));
     return Move(state, run, task, position, TaskTrigger::kStopped);
   }
   if (!ended_well && Overdue(run, task, row, state.now)) {
@@ -177,7 +185,7 @@ void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
                    {"failed", failed->kind, failed->message, failed->exit_code, failed->signal});
   }
   if (std::holds_alternative<outcome::TimedOut>(outcome)) {
-    return FailTry(state, run, task, position, {"timed_out", "attempt", "timeout reached"});
+    return FailTry(state, run, task, position, AttemptTimeout());
   }
   // Killed without an order of ours: somebody stopped the worker by hand.
   LoseTry(state, run, task, position, "killed with its worker", true);
@@ -198,7 +206,7 @@ void EndAttempt(EngineState& state, OpenAttempt& attempt, const AttemptReport& r
   ReleaseWorker(state, attempt, &report);
   row.state = AttemptState::kEnded;
   row.outcome = OutcomeWord(report.outcome);
-  row.failure = FailureOf(report.outcome);
+  row.failure = FailureOf(report.outcome, row.kill_reason);
   row.report = report.output == "null" ? "" : report.output;
   if (report.started_at) row.started_at = report.started_at;
   row.ended_at = report.ended_at;
@@ -231,6 +239,7 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
     TaskInstanceRow& row = RowOf(run, at->task, at->position);
     if (row.attempt != attempt.row.attempt) continue;
     if (run.row.stopping) {
+      row.failure = FailureOf(outcome::Killed{}, ToString(run.row.reason));
       Move(state, run, at->task, at->position, TaskTrigger::kStopped);
     } else if (Overdue(run, at->task, row, state.now)) {
       EnsureStarted(state, run, at->task, at->position, state.now);

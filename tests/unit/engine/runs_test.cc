@@ -77,6 +77,9 @@ TEST_F(RunsTest, CancelKillsWhatRunsAndSkipsTheRest) {
   EXPECT_EQ(h.RunStateOf(), "failed");
   EXPECT_EQ(h.Run().reason, RunReason::kCancelled);
   EXPECT_EQ(h.db.attempts.at(AttemptId{1}).kill_reason, "cancelled");
+  const std::string note = R"({"kind":"killed","message":"the run was cancelled"})";
+  EXPECT_EQ(h.Row("a").failure, note);
+  EXPECT_EQ(h.db.attempts.at(AttemptId{1}).failure, note);
   h.ExpectQuiet();
 }
 
@@ -138,6 +141,7 @@ TEST_F(RunsTest, RestartDuringACancelRepeatsTheKillOrder) {
   h.ForgetHeld();
   h.WorkerDown();
   h.WorkerUp();  // b never started
+  EXPECT_NE(h.Row("b").failure.find("the run was cancelled"), std::string::npos);
   EXPECT_EQ(h.States(), "a=failed b=failed c=skipped");
   EXPECT_EQ(h.RunStateOf(), "failed");
   EXPECT_EQ(h.Run().reason, RunReason::kCancelled);
@@ -161,6 +165,7 @@ TEST_F(RunsTest, RunTimeoutStopsTheRun) {
   h.Finish("a", outcome::Killed{});
   EXPECT_EQ(h.States(), "a=failed b=success c=skipped");
   EXPECT_EQ(h.Run().reason, RunReason::kRunTimeout);
+  EXPECT_NE(h.Row("a").failure.find("run_timeout"), std::string::npos);
   EXPECT_EQ(h.RunStateOf(), "failed");
 }
 
