@@ -259,4 +259,14 @@ Result<std::vector<AuditRow>> Queries::AuditAfter(AuditId after, int limit) {
   return ReadAll<AuditRow>(statement);
 }
 
+Result<std::optional<AuditRow>> Queries::LastAudit(std::string_view action,
+                                                   std::string_view target) {
+  static constexpr std::string_view kSql =
+      "SELECT " NM_AUDIT_COLUMNS("") " FROM audit WHERE action = ? AND target = ?"
+      " AND result = 'ok' ORDER BY id DESC LIMIT 1";
+  Statement statement = Ask(kSql);
+  statement.Bind(action, target);
+  return ReadOne<AuditRow>(statement);
+}
+
 }  // namespace nightmill

@@ -75,6 +75,10 @@ class Queries {
   Result<std::optional<TaskAttemptRow>> FindTry(const AttemptTarget& target, int try_number);
   Result<std::optional<TaskAttemptRow>> FindAttempt(AttemptId attempt);
   Result<std::vector<AttemptTarget>> Targets(AttemptId attempt);
+  // Losses of runs between two keys, both included, by run; those of one run by task instance; all.
+  Result<std::vector<LostAttempts>> LostOfRuns(RunKey first, RunKey last);
+  Result<std::vector<LostAttempts>> LostOfTasks(RunKey run);
+  Result<std::int64_t> LostTotal();
 
   // Pools by name.
   Result<std::vector<PoolRow>> Pools();
@@ -100,6 +104,8 @@ class Queries {
   Result<std::optional<IdempotencyRow>> FindIdempotency(std::string_view principal,
                                                         std::string_view key);
   Result<std::vector<AuditRow>> AuditAfter(AuditId after, int limit);
+  // The newest row about this that went well; there is no index, so it is read from the end.
+  Result<std::optional<AuditRow>> LastAudit(std::string_view action, std::string_view target);
 
  private:
   struct Deadline;

@@ -35,9 +35,11 @@ constexpr int kRunTypes = 4;
   " AND (?14 IS NULL OR run_after >= ?14) AND (?15 IS NULL OR run_after <= ?15)"       \
   " AND (?16 IS NULL OR started_at >= ?16) AND (?17 IS NULL OR started_at <= ?17)"     \
   " AND (?18 IS NULL OR ended_at >= ?18) AND (?19 IS NULL OR ended_at <= ?19)"
-#define NM_RUNS_SELECT(scope, order)                                                              \
-  "SELECT " NM_DAG_RUN_COLUMNS("") " FROM dag_run WHERE " scope NM_RUN_FILTERS " ORDER BY " order \
-                                   " LIMIT ?20 OFFSET ?21"
+// Where a cursor begins; without one the bounds hold for all rows, and an index is used either way.
+#define NM_RUNS_BEYOND " AND run < ifnull(?20, 9223372036854775807) AND run > ifnull(?21, 0)"
+#define NM_RUNS_SELECT(scope, order)                                                          \
+  "SELECT " NM_DAG_RUN_COLUMNS("") " FROM dag_run WHERE " scope NM_RUN_FILTERS NM_RUNS_BEYOND \
+                                   " ORDER BY " order " LIMIT ?22 OFFSET ?23"
 #define NM_RUNS_BY(scope, column)                                                                  \
   Ordered {                                                                                        \
     NM_RUNS_SELECT(scope, column " ASC, run ASC"), NM_RUNS_SELECT(scope, column " DESC, run DESC") \
@@ -99,9 +101,10 @@ bool IsLiveTask(TaskState state) { return state != TaskState::kNone && !IsFinish
   " (?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16))"                          \
   " AND (?17 IS NULL OR t.started_at >= ?17) AND (?18 IS NULL OR t.started_at <= ?18)" \
   " AND (?19 IS NULL OR t.ended_at >= ?19) AND (?20 IS NULL OR t.ended_at <= ?20)"
-#define NM_TASKS_SELECT(scope, first, way)                                              \
-  "SELECT " NM_TASK_VIEW_COLUMNS scope NM_TASK_FILTERS " ORDER BY " first " r.run " way \
-  ", t.task_id " way ", t.map_index " way " LIMIT ?21 OFFSET ?22"
+#define NM_TASKS_BEYOND " AND (t.task_id, t.map_index) > (ifnull(?21, ''), ifnull(?22, -2))"
+#define NM_TASKS_SELECT(scope, first, way)                                                \
+  "SELECT " NM_TASK_VIEW_COLUMNS scope NM_TASK_FILTERS NM_TASKS_BEYOND " ORDER BY " first \
+  " r.run " way ", t.task_id " way ", t.map_index " way " LIMIT ?23 OFFSET ?24"
 #define NM_TASKS_BY(scope, column)                                                                 \
   Ordered {                                                                                        \
     NM_TASKS_SELECT(scope, column " ASC,", "ASC"), NM_TASKS_SELECT(scope, column " DESC,", "DESC") \
@@ -165,7 +168,13 @@ Result<Listing<DagRunRow>> Queries::Runs(const RunFilter& filter) {
   } else {
     NM_ASSIGN_OR_RETURN(listing.total, ReadTotal(*db_, list.total, bind));
   }
-  NM_ASSIGN_OR_RETURN(listing.rows, ReadPage<DagRunRow>(*db_, rows, filter.page, bind));
+  const auto bind_rows = [&](Statement& statement) {
+    bind(statement);
+    const RunKey none;
+    statement.Bind(filter.descending ? filter.beyond : none,
+                   filter.descending ? none : filter.beyond);
+  };
+  NM_ASSIGN_OR_RETURN(listing.rows, ReadPage<DagRunRow>(*db_, rows, filter.page, bind_rows));
   return listing;
 }
 
@@ -226,15 +235,26 @@ Result<RunCounts> Queries::RunCountsOf(std::string_view dag_id) {
 Result<Listing<TaskView>> Queries::Tasks(const TaskFilter& filter) {
   NM_ASSIGN_OR_RETURN(Transaction snapshot, Begin());
   const TaskListSql& list = TaskListFor(filter);
-  const ListSql sql{list.by[static_cast<std::size_t>(filter.order)].In(filter.descending),
-                    list.total};
+  const std::string_view rows =
+      list.by[static_cast<std::size_t>(filter.order)].In(filter.descending);
   const auto bind = [&](Statement& statement) {
     statement.Bind(filter.run, filter.dag_id, filter.task_id, filter.map_index);
     BindWords(statement, filter.states, kTaskStateCount);
     BindRange(statement, filter.started_at);
     BindRange(statement, filter.ended_at);
   };
-  return ReadListing<TaskView>(*db_, sql, filter.page, bind);
+  const auto bind_rows = [&](Statement& statement) {
+    bind(statement);
+    if (filter.beyond) {
+      statement.Bind(filter.beyond->task_id, filter.beyond->map_index);
+    } else {
+      statement.Bind(std::nullopt, std::nullopt);
+    }
+  };
+  Listing<TaskView> listing;
+  NM_ASSIGN_OR_RETURN(listing.total, ReadTotal(*db_, list.total, bind));
+  NM_ASSIGN_OR_RETURN(listing.rows, ReadPage<TaskView>(*db_, rows, filter.page, bind_rows));
+  return listing;
 }
 
 Result<std::optional<TaskView>> Queries::FindTask(RunKey run, std::string_view task_id,
@@ -338,6 +358,34 @@ Result<std::vector<AttemptTarget>> Queries::Targets(AttemptId attempt) {
   targets.reserve(rows.size());
   for (AttemptTargetRow& row : rows) targets.push_back(std::move(row.target));
   return targets;
+}
+
+Result<std::vector<LostAttempts>> Queries::LostOfRuns(RunKey first, RunKey last) {
+  static constexpr std::string_view kSql =
+      "SELECT run, '', -1, count(*), '' FROM task_attempt"
+      " WHERE outcome = 'lost' AND run BETWEEN ? AND ? GROUP BY run ORDER BY run";
+  Statement statement = Ask(kSql);
+  statement.Bind(first, last);
+  return ReadAll<LostAttempts>(statement);
+}
+
+Result<std::vector<LostAttempts>> Queries::LostOfTasks(RunKey run) {
+  // SQLite takes `failure` from the row that has the maximum.
+  static constexpr std::string_view kSql =
+      "SELECT a.run, t.task_id, t.map_index, count(*), a.failure, max(a.attempt)"
+      " FROM task_attempt a CROSS JOIN attempt_target t ON t.attempt = a.attempt AND t.run = a.run"
+      " WHERE a.outcome = 'lost' AND a.run = ? GROUP BY t.task_id, t.map_index"
+      " ORDER BY t.task_id, t.map_index";
+  Statement statement = Ask(kSql);
+  statement.Bind(run);
+  return ReadAll<LostAttempts>(statement);
+}
+
+Result<std::int64_t> Queries::LostTotal() {
+  static constexpr std::string_view kSql =
+      "SELECT count(*) FROM task_attempt WHERE outcome = 'lost'";
+  NM_ASSIGN_OR_RETURN(Transaction snapshot, Begin());
+  return ReadTotal(*db_, kSql, [](Statement&) {});
 }
 
 }  // namespace nightmill

@@ -58,6 +58,15 @@ inline Status Read(const Row& from, int& column, BackfillSlotCount& count) {
   return Ok();
 }
 
+inline Status Read(const Row& from, int& column, LostAttempts& lost) {
+  lost.run = RunKey(from.Integer(column++));
+  lost.task_id = from.Text(column++);
+  lost.map_index = static_cast<int>(from.Integer(column++));
+  lost.count = from.Integer(column++);
+  lost.failure = from.Text(column++);
+  return Ok();
+}
+
 // Binds `slots` parameters for "?a IS NULL OR column IN (?a, ..)": the words of `values`, then
 // NULLs. `slots` = how many enumerators there are, so duplicates in `values` always fit.
 template <class Enum>

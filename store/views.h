@@ -78,6 +78,7 @@ struct RunFilter {
   InstantRange ended_at = {};
   RunOrder order = RunOrder::kRun;
   bool descending = true;
+  RunKey beyond = {};  // only rows after this one in the order kRun; 0: from the first
   Page page = {};
 };
 
@@ -103,6 +104,12 @@ struct TaskFilter {
   InstantRange ended_at = {};
   TaskOrder order = TaskOrder::kTask;
   bool descending = false;
+  // Only rows after this place of one run, upwards in the order kTask.
+  struct Place {
+    std::string task_id;
+    int map_index = -1;
+  };
+  std::optional<Place> beyond = {};
   Page page = {};
 };
 
@@ -124,6 +131,16 @@ struct LiveTaskCount {
   TaskState state = TaskState::kNone;  // scheduled, queued, running, restarting, deferred,
                                        // up_for_retry
   std::int64_t count = 0;
+};
+
+// Attempts of one run, or of one of its task instances, whose end nobody knows (outcome "lost"),
+// and what became of the last of them, as its `failure` says.
+struct LostAttempts {
+  RunKey run;
+  std::string task_id;  // "" if counted by run
+  int map_index = -1;
+  std::int64_t count = 0;
+  std::string failure;  // of the last one; "" if counted by run
 };
 
 struct BackfillFilter {

@@ -57,6 +57,9 @@ TEST_F(QueriesTest, AnEmptyDatabaseAnswersEverythingWithNothing) {
   EXPECT_FALSE(ValueOf(queries_.FindTry({RunKey(1), "t", -1}, 1)).has_value());
   EXPECT_FALSE(ValueOf(queries_.FindAttempt(AttemptId(1))).has_value());
   EXPECT_TRUE(ValueOf(queries_.Targets(AttemptId(1))).empty());
+  EXPECT_TRUE(ValueOf(queries_.LostOfRuns(RunKey(1), RunKey(9))).empty());
+  EXPECT_TRUE(ValueOf(queries_.LostOfTasks(RunKey(1))).empty());
+  EXPECT_EQ(ValueOf(queries_.LostTotal()), 0);
   EXPECT_TRUE(ValueOf(queries_.Pools()).empty());
   EXPECT_FALSE(ValueOf(queries_.FindPool("p")).has_value());
   EXPECT_EQ(ValueOf(queries_.Backfills({})).total, 0);
@@ -368,6 +371,78 @@ TEST_F(QueriesTest, AttemptsOfATaskAndTheirTargets) {
   EXPECT_FALSE(ValueOf(queries_.FindTry(other, 1)).has_value());
   EXPECT_TRUE(Same(*ValueOf(queries_.FindAttempt(AttemptId(3))), second));
   EXPECT_EQ(ValueOf(queries_.Targets(AttemptId(3))), (std::vector{target, other}));
+}
+
+TEST_F(QueriesTest, LostAttemptsByRunAndByTask) {
+  std::vector<Change> changes;
+  std::int64_t number = 0;
+  const auto add = [&](std::int64_t run, const std::string& task, const std::string& outcome) {
+    TaskAttemptRow attempt = FullAttempt(++number, run, AttemptState::kEnded);
+    attempt.outcome = outcome;
+    attempt.failure = "cause " + std::to_string(number);
+    changes.emplace_back(attempt);
+    changes.emplace_back(AttemptTargetRow{AttemptId(number), {RunKey(run), task, -1}});
+  };
+  add(1, "a", "lost");
+  add(1, "b", "lost");
+  add(1, "a", "lost");
+  add(1, "a", "succeeded");
+  add(2, "a", "failed");
+  add(4, "a", "lost");
+  Write(changes);
+  const auto by_run = ValueOf(queries_.LostOfRuns(RunKey(1), RunKey(3)));
+  ASSERT_EQ(by_run.size(), 1u);
+  EXPECT_EQ(by_run[0].run, RunKey(1));
+  EXPECT_EQ(by_run[0].count, 3);
+  const auto by_task = ValueOf(queries_.LostOfTasks(RunKey(1)));
+  ASSERT_EQ(by_task.size(), 2u);
+  EXPECT_EQ(by_task[0].task_id, "a");
+  EXPECT_EQ(by_task[0].count, 2);
+  EXPECT_EQ(by_task[0].failure, "cause 3");
+  EXPECT_EQ(by_task[1].task_id, "b");
+  EXPECT_EQ(by_task[1].count, 1);
+  EXPECT_TRUE(ValueOf(queries_.LostOfTasks(RunKey(2))).empty());
+  EXPECT_EQ(ValueOf(queries_.LostTotal()), 4);
+}
+
+TEST_F(QueriesTest, ACursorGoesOnWhereAPageEnded) {
+  std::vector<Change> changes;
+  for (std::int64_t run = 1; run <= 7; ++run) {
+    changes.emplace_back(FullRun(run, run % 2 == 0 ? "even" : "odd", RunState::kSuccess));
+  }
+  for (const char* task : {"a", "b"}) {
+    for (int index = 0; index < 3; ++index) {
+      changes.emplace_back(FullTask(5, task, index, TaskState::kSuccess));
+    }
+  }
+  Write(changes);
+  for (const bool descending : {true, false}) {
+    for (const char* dag : {"odd", ""}) {
+      RunFilter filter;
+      if (*dag != 0) filter.dag_id = dag;
+      filter.descending = descending;
+      const auto whole = RunKeys(ValueOf(queries_.Runs(filter)).rows);
+      filter.page.limit = 2;
+      std::vector<std::int64_t> pages;
+      while (true) {
+        const auto page = ValueOf(queries_.Runs(filter));
+        EXPECT_EQ(page.total, static_cast<std::int64_t>(whole.size()));
+        if (page.rows.empty()) break;
+        for (const std::int64_t run : RunKeys(page.rows)) pages.push_back(run);
+        filter.beyond = page.rows.back().run;
+      }
+      EXPECT_EQ(pages, whole);
+    }
+  }
+  TaskFilter tasks;
+  tasks.run = RunKey(5);
+  tasks.page.limit = 4;
+  EXPECT_EQ(ValueOf(queries_.Tasks(tasks)).rows.back().task.map_index, 0);
+  tasks.beyond = TaskFilter::Place{"b", 0};
+  const auto rest = ValueOf(queries_.Tasks(tasks));
+  EXPECT_EQ(rest.total, 6);
+  ASSERT_EQ(rest.rows.size(), 2u);
+  EXPECT_EQ(rest.rows[0].task.map_index, 1);
 }
 
 TEST_F(QueriesTest, PoolsBackfillsAndSlots) {
