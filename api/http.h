@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string body;
   std::map<std::string, std::string, std::less<>> params;  // of the route: {dag_id} and kin
   std::string principal;                                   // id of the token, set after the check
+  std::string id;                                          // names the request in answers
 
   // "" if absent.
   std::string_view Header(std::string_view lower_case_name) const;

@@ -49,9 +49,9 @@ class HandlerPool {
  public:
   using Job = std::function<void(ApiContext&)>;
 
-  Status Start(const HttpServerOptions& options) {
-    for (int i = 0; i < options.threads; ++i) {
-      NM_ASSIGN_OR_RETURN(std::unique_ptr<ApiContext> context, options.make_context());
+  Status Start(int threads, const HttpServer::MakeContext& make_context) {
+    for (int i = 0; i < threads; ++i) {
+      NM_ASSIGN_OR_RETURN(std::unique_ptr<ApiContext> context, make_context());
       threads_.emplace_back([this, owned = std::move(context)] { Work(*owned); });
     }
     return Ok();
@@ -136,7 +136,8 @@ Refusal RefuseHeader(const http::request_header<>& header) {
   const http::verb verb = header.method();
   const bool known = verb == http::verb::get || verb == http::verb::head ||
                      verb == http::verb::post || verb == http::verb::put ||
-                     verb == http::verb::patch || verb == http::verb::delete_;
+                     verb == http::verb::patch || verb == http::verb::delete_ ||
+                     verb == http::verb::options;  // known, and allowed nowhere: 405
   if (!known) return {400, "unknown method"};
   const std::size_t fields = static_cast<std::size_t>(std::distance(header.begin(), header.end()));
   if (fields > kMaxHeaderFields) return {431, "too many header fields"};
@@ -216,7 +217,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const Status host = CheckHostAndOrigin(request_, shared_.options.allowed_hosts);
     if (!host.ok()) return Refuse(HttpStatus(host.error().code), host.error());
     route_ = match.route;
-    path_known_ = match.path_known;
+    allow_ = std::move(match.allow);
     request_.params = std::move(match.params);
     if (!shared_.pool.Submit(
             [self = shared_from_this()](ApiContext& context) { self->CheckAccess(context); })) {
@@ -232,9 +233,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!principal.ok()) return Later(ProblemOf(principal.error()));
     request_.principal = *std::move(principal);
     if (route_ == nullptr) {
-      return Later(path_known_ ? ProblemWithStatus(405, Invalid("this path has no such method"),
-                                                   accept_, RequestName())
-                               : ProblemOf(NotFound("there is no such path")));
+      return Later(allow_.empty() ? ProblemOf(NotFound("there is no such path")) : NotAllowed());
     }
     const auto length = parser_->content_length();
     if (length && *length > route_->body_cap) {
@@ -263,6 +262,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void Handle(ApiContext& context) {
+    request_.id = RequestName();
     Result<HttpResponse> response = route_->handler(context, request_);
     if (!response.ok()) return Later(ProblemOf(response.error()));
     keep_alive_ = parser_->get().keep_alive() && served_ < kMaxRequestsPerConnection;
@@ -274,6 +274,15 @@ class Session : public std::enable_shared_from_this<Session> {
   HttpResponse ProblemOf(const Error& error) {
     keep_alive_ = true;
     return Problem(error, accept_, RequestName());
+  }
+
+  HttpResponse NotAllowed() const {
+    const Error error{ErrorCode::kNotSupported,
+                      fmt::format("this path has no method {}", request_.method),
+                      fmt::format("it has {}", allow_)};
+    HttpResponse response = ProblemWithStatus(405, error, accept_, RequestName());
+    response.headers.emplace_back("Allow", allow_);
+    return response;
   }
 
   // Before a route is known or after bytes we do not trust: answer and close.
@@ -328,7 +337,7 @@ class Session : public std::enable_shared_from_this<Session> {
   HttpRequest request_;
   std::string accept_;
   const Route* route_ = nullptr;
-  bool path_known_ = false;
+  std::string allow_;
   bool keep_alive_ = true;
   int served_ = 0;
 };
@@ -340,9 +349,8 @@ class BeastServer : public HttpServer {
   }
   ~BeastServer() override { Stop(); }
 
-  Status Begin() {
-    NM_RETURN_IF_ERROR(Listen());
-    NM_RETURN_IF_ERROR(shared_.pool.Start(shared_.options));
+  Status Start(const MakeContext& make_context) override {
+    NM_RETURN_IF_ERROR(shared_.pool.Start(shared_.options.threads, make_context));
     Accept();
     thread_ = std::thread([this] { io_.run(); });
     return Ok();
@@ -361,8 +369,7 @@ class BeastServer : public HttpServer {
     thread_.join();
   }
 
- private:
-  Status Listen() {
+  Status TakePort() {
     beast::error_code error;
     const asio::ip::address address = asio::ip::make_address(shared_.options.host, error);
     if (error || !address.is_loopback()) {
@@ -380,6 +387,7 @@ class BeastServer : public HttpServer {
         "choose another with --listen 127.0.0.1:PORT, or stop what uses it");
   }
 
+ private:
   bool Bind(const tcp::endpoint& endpoint) {
     beast::error_code error;
     acceptor_.close(error);
@@ -415,9 +423,9 @@ class BeastServer : public HttpServer {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options) {
+Result<std::unique_ptr<HttpServer>> HttpServer::Listen(HttpServerOptions options) {
   auto server = std::make_unique<BeastServer>(std::move(options));
-  NM_RETURN_IF_ERROR(server->Begin());
+  NM_RETURN_IF_ERROR(server->TakePort());
   return std::unique_ptr<HttpServer>(std::move(server));
 }
 

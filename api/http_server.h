@@ -20,18 +20,21 @@ struct HttpServerOptions {
   bool next_free_port = false;             // try the following ports if this one is taken
   int threads = 4;                         // of handlers
   std::vector<std::string> allowed_hosts;  // besides localhost, 127.0.0.1 and [::1]
-  // One context per handler thread.
-  std::function<Result<std::unique_ptr<ApiContext>>()> make_context;
 };
 
 class HttpServer {
  public:
-  // kConflict if the port is in use (naming it and the next step), kInvalid for an address that is
-  // not loopback.
-  static Result<std::unique_ptr<HttpServer>> Start(HttpServerOptions options);
+  using MakeContext = std::function<Result<std::unique_ptr<ApiContext>>()>;
+
+  // Takes the port, so that a start which cannot have it is refused before anything is created;
+  // callers wait until Start. kConflict if the port is in use (naming it and the next step),
+  // kInvalid for an address that is not loopback.
+  static Result<std::unique_ptr<HttpServer>> Listen(HttpServerOptions options);
   virtual ~HttpServer() = default;
 
   virtual int port() const = 0;
+  // Begins to answer; one context per handler thread.
+  virtual Status Start(const MakeContext& make_context) = 0;
   // Answers what is in work for up to `grace`, then closes everything. Idempotent.
   virtual void Stop() = 0;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "api/json_writer.h"
 #include "core/base/hash.h"
 
 namespace nightmill {
@@ -123,42 +124,42 @@ json ToJson(const DagRow& dag, const Dag* parsed) {
   return out;
 }
 
-json ToJson(const DagRunRow& run) {
-  json out = Object({{"dag_run_id", run.run_id},
-                     {"dag_id", run.dag_id},
-                     {"dag_display_name", run.dag_id},
-                     {"logical_date", JsonOf(run.logical_date)},
-                     {"data_interval_start", nullptr},
-                     {"data_interval_end", nullptr},
-                     {"run_after", FormatInstant(run.run_after)},
-                     {"queued_at", FormatInstant(run.queued_at)},
-                     {"start_date", JsonOf(run.started_at)},
-                     {"end_date", JsonOf(run.ended_at)},
-                     {"duration", SecondsBetween(run.started_at, run.ended_at)},
-                     {"last_scheduling_decision", nullptr},
-                     {"run_type", ToString(run.type)},
-                     {"state", ToString(run.state)},
-                     {"state_reason", nullptr},
-                     {"triggered_by", run.triggered_by},
-                     {"triggering_user_name", nullptr},
-                     {"conf", JsonOrNull(run.conf)},
-                     {"note", nullptr},
-                     {"dag_versions", json::array()},
-                     {"bundle_version", nullptr},
-                     {"partition_key", nullptr},
-                     {"version_number", nullptr},
-                     {"hidden_failures", run.hidden_failures},
-                     {"clear_number", run.clear_number},
-                     {"backfill_id", nullptr}});
-  if (run.interval) {
-    out["data_interval_start"] = FormatInstant(run.interval->start);
-    out["data_interval_end"] = FormatInstant(run.interval->end);
-  }
-  if (run.reason != RunReason::kNone) out["state_reason"] = ToString(run.reason);
-  if (!run.note.empty()) out["note"] = run.note;
-  if (run.version > 0) out["version_number"] = run.version;
-  if (run.backfill.valid()) out["backfill_id"] = run.backfill.value;
-  return out;
+void AppendRun(std::string& out, const DagRunRow& run, std::int64_t lost_attempts) {
+  const auto interval = [&run](Instant DataInterval::*end) {
+    return run.interval ? std::optional<Instant>((*run.interval).*end) : std::nullopt;
+  };
+  JsonWriter object(out);
+  object.Add("dag_run_id", run.run_id)
+      .Add("dag_id", run.dag_id)
+      .Add("dag_display_name", run.dag_id)
+      .Add("logical_date", run.logical_date)
+      .Add("data_interval_start", interval(&DataInterval::start))
+      .Add("data_interval_end", interval(&DataInterval::end))
+      .Add("run_after", std::optional(run.run_after))
+      .Add("queued_at", std::optional(run.queued_at))
+      .Add("start_date", run.started_at)
+      .Add("end_date", run.ended_at)
+      .AddSeconds("duration", run.started_at, run.ended_at)
+      .AddRaw("last_scheduling_decision", "null")
+      .Add("run_type", ToString(run.type))
+      .Add("state", ToString(run.state))
+      .AddOrNull("state_reason", run.reason == RunReason::kNone ? "" : ToString(run.reason))
+      .Add("triggered_by", run.triggered_by)
+      .AddRaw("triggering_user_name", "null")
+      .AddRaw("conf", json::accept(run.conf) ? run.conf : "null")
+      .AddOrNull("note", run.note)
+      .AddRaw("dag_versions", "[]")
+      .AddRaw("bundle_version", "null")
+      .AddRaw("partition_key", "null");
+  const auto add_or_null = [&object](std::string_view name, std::int64_t number) {
+    number > 0 ? object.Add(name, number) : object.AddRaw(name, "null");
+  };
+  add_or_null("version_number", run.version);
+  add_or_null("backfill_id", run.backfill.value);
+  object.Add("hidden_failures", run.hidden_failures)
+      .Add("clear_number", run.clear_number)
+      .Add("lost_attempts", lost_attempts)
+      .End();
 }
 
 json ToJson(const TaskView& view, const Task* task) {

@@ -13,7 +13,8 @@
 namespace nightmill {
 
 nlohmann::json ToJson(const DagRow& dag, const Dag* parsed);
-nlohmann::json ToJson(const DagRunRow& run);
+// As text, because lists of runs are long; `lost_attempts` is not a column of the row.
+void AppendRun(std::string& out, const DagRunRow& run, std::int64_t lost_attempts);
 // `task` may be null (the version no longer loads).
 nlohmann::json ToJson(const TaskView& view, const Task* task);
 nlohmann::json TryToJson(const TaskView& view, const TaskAttemptRow& attempt, const Task* task);

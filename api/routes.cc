@@ -1,5 +1,7 @@
 #include "api/routes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -14,6 +16,8 @@ constexpr std::size_t kBody = limits::kMaxRequestBody;
 constexpr std::size_t kDagBody = limits::kMaxDagBody;
 
 constexpr std::array kRoutes = {
+    Route{"GET", "/livez", Role::kPublic, kNone, GetLivez},
+    Route{"GET", "/readyz", Role::kPublic, kNone, GetHealth},
     Route{"GET", "/health", Role::kPublic, kNone, GetHealth},
     Route{"GET", "/api/v2/monitor/health", Role::kViewer, kNone, GetMonitorHealth},
     Route{"GET", "/api/v2/version", Role::kViewer, kNone, GetVersion},
@@ -121,7 +125,10 @@ RouteMatch MatchRoute(std::string_view method, const std::vector<std::string>& s
     std::map<std::string, std::string, std::less<>> params;
     const int fit = Fit(route.path, segments, params);
     if (fit == 0) continue;
-    best.path_known = true;
+    if (best.allow.find(route.method) == std::string::npos) {
+      best.allow += fmt::format("{}{}", best.allow.empty() ? "" : ", ", route.method);
+      if (route.method == "GET") best.allow += ", HEAD";
+    }
     if (route.method != method || fit <= best_fit) continue;
     best_fit = fit;
     best.route = &route;

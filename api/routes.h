@@ -48,8 +48,8 @@ struct Route {
 std::span<const Route> Routes();
 
 struct RouteMatch {
-  const Route* route = nullptr;  // null: no such path
-  bool path_known = false;       // the path exists with another method: 405
+  const Route* route = nullptr;  // null: no such path or not with this method
+  std::string allow;             // methods of the path, as the header Allow; "" = no such path
   std::map<std::string, std::string, std::less<>> params;
 };
 RouteMatch MatchRoute(std::string_view method, const std::vector<std::string>& segments);

@@ -4,13 +4,21 @@
 #include <httplib.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/access.h"
 
 namespace nightmill {
 
 using nlohmann::json;
 
 struct RestClient::Impl {
-  explicit Impl(const std::string& url) : http(url) {
+  Impl(const std::string& url, const Cli& cli, Token needed)
+      : http(url),
+        server_url(cli.url),
+        token_file(cli.token_file),
+        state_dir(cli.state_dir),
+        token(needed) {
     http.set_connection_timeout(2, 0);
     http.set_read_timeout(30, 0);
     http.set_keep_alive(true);
@@ -19,6 +27,20 @@ struct RestClient::Impl {
   }
   httplib::Client http;
   httplib::Headers headers;
+  // How the server was found, to find it again.
+  std::string server_url;
+  std::string token_file;
+  std::string state_dir;
+  Token token;
+  Again again;
+  bool met = false;  // a request has reached a server, whatever became of it
+};
+
+struct RestClient::Call {
+  std::string method;
+  std::string path;
+  std::string body = {};
+  std::string key = {};  // Idempotency-Key
 };
 
 namespace {
@@ -55,9 +77,10 @@ std::string Segment(std::string_view text) {
 RestClient::RestClient(std::string url, std::unique_ptr<Impl> impl)
     : url_(std::move(url)), impl_(std::move(impl)) {}
 RestClient::RestClient(RestClient&&) noexcept = default;
+RestClient& RestClient::operator=(RestClient&&) noexcept = default;
 RestClient::~RestClient() = default;
 
-Result<RestClient> RestClient::Connect(const Cli& cli) {
+Result<RestClient> RestClient::Connect(const Cli& cli, Token token) {
   std::string url = cli.url;
   std::string token_file = cli.token_file;
   const Result<std::string> known = ReadFile(cli.state_dir + "/server.json");
@@ -73,32 +96,40 @@ Result<RestClient> RestClient::Connect(const Cli& cli) {
                        "start one with nightmill server --dev, or name it with --url or "
                        "--state-dir");
   }
-  auto impl = std::make_unique<Impl>(url);
+  auto impl = std::make_unique<Impl>(url, cli, token);
   if (!token_file.empty()) {
-    NM_ASSIGN_OR_RETURN(std::string token, ReadFile(token_file));
-    while (!token.empty() && token.back() == '\n') token.pop_back();
-    impl->headers.emplace("Authorization", "Bearer " + token);
+    Result<std::string> text = ReadFile(token_file);
+    if (!text.ok() && token == Token::kNeeded) return std::move(text).error();
+    if (text.ok()) {
+      while (!text->empty() && text->back() == '\n') text->pop_back();
+      impl->headers.emplace("Authorization", "Bearer " + *text);
+    }
   }
   impl->headers.emplace("Accept", "application/json");
   return RestClient(std::move(url), std::move(impl));
 }
 
-Result<RestClient> ServerOf(Cli& cli) {
+Result<RestClient> ServerOf(Cli& cli, RestClient::Token token) {
   NM_RETURN_IF_ERROR(ResolveCli(cli));
-  return RestClient::Connect(cli);
+  return RestClient::Connect(cli, token);
 }
 
-Result<json> RestClient::Send(const std::string& method, const std::string& path,
-                              const std::string& body, int& status) {
+RestClient::Again RestClient::RepeatWhile(Again again) {
+  return std::exchange(impl_->again, std::move(again));
+}
+
+Result<json> RestClient::Exchange(const Call& call, int& status) {
   httplib::Request request;
-  request.method = method;
-  request.path = path;
+  request.method = call.method;
+  request.path = call.path;
   request.headers = impl_->headers;
-  if (!body.empty()) {
-    request.body = body;
+  if (!call.key.empty()) request.headers.emplace("Idempotency-Key", call.key);
+  if (!call.body.empty()) {
+    request.body = call.body;
     request.headers.emplace("Content-Type", "application/json");
   }
   const httplib::Result result = impl_->http.send(request);
+  if (result || result.error() != httplib::Error::Connection) impl_->met = true;
   if (!result) return Unreachable(url_);
   status = result->status;
   json parsed = json::parse(result->body, nullptr, false);
@@ -108,23 +139,46 @@ Result<json> RestClient::Send(const std::string& method, const std::string& path
   return parsed;
 }
 
-Result<json> RestClient::Checked(const std::string& method, const std::string& path,
-                                 const std::string& body) {
-  int status = 0;
-  NM_ASSIGN_OR_RETURN(json answer, Send(method, path, body, status));
-  if (status >= 200 && status < 300) return answer;
-  return FromProblem(status, answer);
+bool RestClient::ShallRepeat(int failures) {
+  if (!impl_->met || !impl_->again || !impl_->again(failures)) return false;
+  Cli where;
+  where.url = impl_->server_url;
+  where.token_file = impl_->token_file;
+  where.state_dir = impl_->state_dir;
+  Result<RestClient> found = Connect(where, impl_->token);
+  if (!found.ok()) return true;  // not back yet
+  found->impl_->met = true;
+  found->impl_->again = std::move(impl_->again);
+  *this = *std::move(found);
+  return true;
 }
 
-Result<json> RestClient::Get(const std::string& path) { return Checked("GET", path, ""); }
+Result<json> RestClient::Checked(const Call& call) {
+  for (int failures = 1;; ++failures) {
+    int status = 0;
+    Result<json> answer = Exchange(call, status);
+    if (answer.ok() && status >= 200 && status < 300) return answer;
+    Error error = answer.ok() ? FromProblem(status, *answer) : std::move(answer).error();
+    const bool gone = error.code == ErrorCode::kUnavailable;
+    if (!gone || !ShallRepeat(failures)) return error;
+  }
+}
+
+Result<json> RestClient::Send(const std::string& method, const std::string& path,
+                              const std::string& body, int& status) {
+  return Exchange({method, path, body}, status);
+}
+
+Result<json> RestClient::Get(const std::string& path) { return Checked({"GET", path}); }
 Result<json> RestClient::Post(const std::string& path, const json& body) {
-  return Checked("POST", path, body.dump());
+  NM_ASSIGN_OR_RETURN(const std::string key, NewToken());
+  return Checked({"POST", path, body.dump(), key});
 }
 Result<json> RestClient::Put(const std::string& path, const json& body) {
-  return Checked("PUT", path, body.dump());
+  return Checked({"PUT", path, body.dump()});
 }
 Result<json> RestClient::Patch(const std::string& path, const json& body) {
-  return Checked("PATCH", path, body.dump());
+  return Checked({"PATCH", path, body.dump()});
 }
 
 }  // namespace nightmill

@@ -28,7 +28,7 @@ Result<BackfillRow> RequireBackfill(ApiContext& context, BackfillId id) {
   return NotFound(fmt::format("no backfill {}", id.value), "nightmill backfill list shows them");
 }
 
-Result<json> Render(ApiContext& context, const BackfillRow& row) {
+Result<json> RenderRow(ApiContext& context, const BackfillRow& row) {
   NM_ASSIGN_OR_RETURN(const std::vector<BackfillSlotCount> counts,
                       context.queries.BackfillSlotCounts(row.backfill));
   return ToJson(row, counts);
@@ -82,8 +82,8 @@ Result<HttpResponse> Control(ApiContext& context, const HttpRequest& request,
   event.backfill = id;
   event.action = action;
   NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, word, std::to_string(id.value)));
-  NM_ASSIGN_OR_RETURN(const json body, Render(context, std::get<BackfillReply>(reply).backfill));
+                      CallWithAudit(context, request, event, {word, std::to_string(id.value)}));
+  NM_ASSIGN_OR_RETURN(const json body, RenderRow(context, std::get<BackfillReply>(reply).backfill));
   return JsonResponse(body);
 }
 
@@ -93,10 +93,13 @@ Result<HttpResponse> GetBackfills(ApiContext& context, const HttpRequest& reques
   BackfillFilter filter;
   NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
   filter.dag_id = request.Query("dag_id");
+  static constexpr std::string_view kOrders[] = {"id"};
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrders));
+  if (order) filter.descending = order->descending;
   NM_ASSIGN_OR_RETURN(const Listing<BackfillRow> rows, context.queries.Backfills(filter));
   json list = json::array();
   for (const BackfillRow& row : rows.rows) {
-    NM_ASSIGN_OR_RETURN(json rendered, Render(context, row));
+    NM_ASSIGN_OR_RETURN(json rendered, RenderRow(context, row));
     list.push_back(std::move(rendered));
   }
   return JsonResponse({{"backfills", std::move(list)}, {"total_entries", rows.total}});
@@ -104,12 +107,15 @@ Result<HttpResponse> GetBackfills(ApiContext& context, const HttpRequest& reques
 
 Result<HttpResponse> PostBackfill(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const event::CreateBackfill event, ReadBackfill(request));
-  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "backfill.create", event.dag_id));
-  const auto& created = std::get<BackfillReply>(reply);
-  json body = ToJson(created.backfill, {});
-  body["slots"] = PreviewRows(created);
-  return JsonResponse(body);
+  const auto render = [](const command::ReplyBody& reply) {
+    const auto& created = std::get<BackfillReply>(reply);
+    json body = ToJson(created.backfill, {});
+    body["slots"] = PreviewRows(created);
+    return JsonResponse(body);
+  };
+  return CallOnce(
+      context, request, [&event]() -> Result<Event> { return Event(event); },
+      {"backfill.create", event.dag_id}, render);
 }
 
 Result<HttpResponse> PostBackfillDryRun(ApiContext& context, const HttpRequest& request) {
@@ -124,13 +130,14 @@ Result<HttpResponse> PostBackfillDryRun(ApiContext& context, const HttpRequest& 
 Result<HttpResponse> GetBackfill(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const BackfillId id, IdOf(request));
   NM_ASSIGN_OR_RETURN(const BackfillRow row, RequireBackfill(context, id));
-  NM_ASSIGN_OR_RETURN(const json body, Render(context, row));
+  NM_ASSIGN_OR_RETURN(const json body, RenderRow(context, row));
   return JsonResponse(body);
 }
 
 Result<HttpResponse> GetBackfillSlots(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const BackfillId id, IdOf(request));
   NM_ASSIGN_OR_RETURN(const Page page, PageOf(request));
+  NM_RETURN_IF_ERROR(OrderOf(request, {}));
   NM_RETURN_IF_ERROR(RequireBackfill(context, id));
   NM_ASSIGN_OR_RETURN(const Listing<BackfillSlotRow> slots,
                       context.queries.BackfillSlots(id, page));

@@ -53,8 +53,12 @@ Result<HttpResponse> GetDags(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
   NM_ASSIGN_OR_RETURN(filter.paused, BoolQuery(request, "paused"));
   filter.id_pattern = request.Query("dag_id_pattern");
-  const std::string order = request.Query("order_by").value_or("dag_id");
-  filter.descending = order.starts_with('-');
+  static constexpr std::string_view kOrders[] = {"dag_id", "last_parsed_time"};  // of DagOrder
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrders));
+  if (order) {
+    filter.order = static_cast<DagOrder>(order->word);
+    filter.descending = order->descending;
+  }
   NM_ASSIGN_OR_RETURN(const Listing<DagView> dags, context.queries.Dags(filter));
   json list = json::array();
   for (const DagView& view : dags.rows) {
@@ -79,8 +83,8 @@ Result<HttpResponse> GetDagTasks(ApiContext& context, const HttpRequest& request
       list.push_back(TaskToJson(*parsed, static_cast<int>(i)));
     }
   }
-  const std::size_t total = list.size();
-  return JsonResponse({{"tasks", std::move(list)}, {"total_entries", total}});
+  static constexpr std::string_view kOrders[] = {"task_id", "operator_name"};
+  return PagedResponse(request, "tasks", std::move(list), kOrders);
 }
 
 Result<HttpResponse> PatchDag(ApiContext& context, const HttpRequest& request) {
@@ -91,7 +95,7 @@ Result<HttpResponse> PatchDag(ApiContext& context, const HttpRequest& request) {
   event.dag_id = request.Param("dag_id");
   event.paused = *paused;
   NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "dag.pause", event.dag_id));
+                      CallWithAudit(context, request, event, {"dag.pause", event.dag_id}));
   const DagRow& dag = std::get<DagReply>(reply).dag;
   const auto parsed = ParsedDag(context, dag.dag_id, dag.version);
   return JsonResponse(ToJson(dag, parsed.get()));
@@ -122,7 +126,7 @@ Result<HttpResponse> PutDagSource(ApiContext& context, const HttpRequest& reques
   event.paused_upon_creation = context.paused_upon_creation;
   NM_ASSIGN_OR_RETURN(event.moved, FileIsGone(context, loaded.dag->dag_id));
   NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "dag.apply", loaded.dag->dag_id));
+                      CallWithAudit(context, request, event, {"dag.apply", loaded.dag->dag_id}));
   const auto& applied = std::get<DagReply>(reply);
   json body = ToJson(applied.dag, loaded.dag.get());
   body["created"] = applied.created;

@@ -7,6 +7,7 @@
 namespace nightmill {
 
 // handlers/monitor.cc
+Result<HttpResponse> GetLivez(ApiContext&, const HttpRequest&);
 Result<HttpResponse> GetHealth(ApiContext&, const HttpRequest&);
 Result<HttpResponse> GetMonitorHealth(ApiContext&, const HttpRequest&);
 Result<HttpResponse> GetVersion(ApiContext&, const HttpRequest&);

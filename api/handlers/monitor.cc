@@ -9,6 +9,11 @@ namespace nightmill {
 
 using nlohmann::json;
 
+// That this is sent at all is the answer.
+Result<HttpResponse> GetLivez(ApiContext&, const HttpRequest&) {
+  return JsonResponse({{"status", "ok"}});
+}
+
 Result<HttpResponse> GetHealth(ApiContext& context, const HttpRequest&) {
   std::size_t runs = 0;
   std::size_t attempts = 0;
@@ -18,14 +23,20 @@ Result<HttpResponse> GetHealth(ApiContext& context, const HttpRequest&) {
         attempts = engine.open_attempts();
       },
       Duration{5'000});
-  json body = {{"status", answered.ok() ? "ok" : "unhealthy"},
+  json failed = json::array();
+  if (!answered.ok()) failed.push_back("scheduler");
+  const Result<std::int64_t> lost = context.queries.LostTotal();
+  if (!lost.ok()) failed.push_back("database");
+  json body = {{"status", failed.empty() ? "ok" : "unhealthy"},
                {"name", "nightmill"},
                {"version", context.version},
                {"durability", context.durability},
                {"live_runs", runs},
-               {"open_attempts", attempts}};
-  if (!answered.ok()) body["failed"] = {"scheduler"};
-  return JsonResponse(body, answered.ok() ? 200 : 503);
+               {"open_attempts", attempts},
+               {"lost_attempts", lost.ok() ? json(*lost) : json(nullptr)}};
+  const int status = failed.empty() ? 200 : 503;
+  if (!failed.empty()) body["failed"] = std::move(failed);
+  return JsonResponse(body, status);
 }
 
 Result<HttpResponse> GetMonitorHealth(ApiContext& context, const HttpRequest&) {
@@ -45,17 +56,18 @@ Result<HttpResponse> GetVersion(ApiContext& context, const HttpRequest&) {
       {{"version", context.version}, {"git_version", nullptr}, {"name", "nightmill"}});
 }
 
-Result<HttpResponse> GetOperators(ApiContext& context, const HttpRequest&) {
+Result<HttpResponse> GetOperators(ApiContext& context, const HttpRequest& request) {
+  static constexpr std::string_view kOrders[] = {"type", "kind"};
   json list = json::array();
   for (const OperatorEntry* entry : context.catalog.All()) {
     list.push_back(
         {{"type", entry->type}, {"summary", entry->summary}, {"kind", ToString(entry->kind)}});
   }
-  const std::size_t total = list.size();
-  return JsonResponse({{"operators", std::move(list)}, {"total_entries", total}});
+  return PagedResponse(request, "operators", std::move(list), kOrders);
 }
 
-Result<HttpResponse> GetWorkers(ApiContext& context, const HttpRequest&) {
+Result<HttpResponse> GetWorkers(ApiContext& context, const HttpRequest& request) {
+  static constexpr std::string_view kOrders[] = {"name", "state"};
   json list = json::array();
   NM_RETURN_IF_ERROR(context.mailbox.Look([&list](const Engine& engine, Instant) {
     for (const Engine::WorkerUse& worker : engine.Workers()) {
@@ -65,11 +77,11 @@ Result<HttpResponse> GetWorkers(ApiContext& context, const HttpRequest&) {
                       {"used_slots", worker.used}});
     }
   }));
-  const std::size_t total = list.size();
-  return JsonResponse({{"workers", std::move(list)}, {"total_entries", total}});
+  return PagedResponse(request, "workers", std::move(list), kOrders);
 }
 
 Result<HttpResponse> GetEventLogs(ApiContext& context, const HttpRequest& request) {
+  static constexpr std::string_view kOrders[] = {"id", "event_log_id", "when"};  // all the same
   NM_ASSIGN_OR_RETURN(const Page page, PageOf(request));
   EventFilter filter;
   filter.dag_id = request.Query("dag_id");
@@ -79,9 +91,9 @@ Result<HttpResponse> GetEventLogs(ApiContext& context, const HttpRequest& reques
     NM_ASSIGN_OR_RETURN(const DagRunRow run, RequireRun(context, *filter.dag_id, *run_id));
     filter.run = run.run;
   }
-  const bool descending = request.Query("order_by").value_or("") != "event_log_id";
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrders));
   NM_ASSIGN_OR_RETURN(const Listing<EventRow> events,
-                      context.queries.Events(filter, descending, page));
+                      context.queries.Events(filter, !order || order->descending, page));
   json list = json::array();
   for (const EventRow& event : events.rows) list.push_back(ToJson(event));
   return JsonResponse({{"event_logs", std::move(list)}, {"total_entries", events.total}});

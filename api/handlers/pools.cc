@@ -25,30 +25,15 @@ Status ReadPool(const json& body, PoolRow& pool) {
   return Ok();
 }
 
-Result<HttpResponse> PutPool(ApiContext& context, const HttpRequest& request, PoolRow pool,
-                             int status) {
-  event::PutPool event;
-  event.pool = pool;
-  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "pool.put", pool.name));
-  Engine::PoolUse use;
-  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant) {
-    for (const Engine::PoolUse& one : engine.Pools()) {
-      if (one.pool.name == pool.name) use = one;
-    }
-  }));
-  return JsonResponse(ToJson(std::get<PoolRow>(reply), use), status);
-}
-
 }  // namespace
 
-Result<HttpResponse> GetPools(ApiContext& context, const HttpRequest&) {
+Result<HttpResponse> GetPools(ApiContext& context, const HttpRequest& request) {
+  static constexpr std::string_view kOrders[] = {"name", "slots"};
   json list = json::array();
   NM_RETURN_IF_ERROR(context.mailbox.Look([&list](const Engine& engine, Instant) {
     for (const Engine::PoolUse& use : engine.Pools()) list.push_back(ToJson(use.pool, use));
   }));
-  const std::size_t total = list.size();
-  return JsonResponse({{"pools", std::move(list)}, {"total_entries", total}});
+  return PagedResponse(request, "pools", std::move(list), kOrders);
 }
 
 Result<HttpResponse> PostPool(ApiContext& context, const HttpRequest& request) {
@@ -57,12 +42,20 @@ Result<HttpResponse> PostPool(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const std::optional<std::string> name, StringMember(body, "name"));
   if (!name || name->empty()) return Invalid("name is missing");
   if (!body.contains("slots")) return Invalid("slots is missing");
-  NM_ASSIGN_OR_RETURN(const std::optional<PoolRow> existing, context.queries.FindPool(*name));
-  if (existing) return Conflict(fmt::format("pool {} already exists", *name));
   PoolRow pool;
   pool.name = *name;
   NM_RETURN_IF_ERROR(ReadPool(body, pool));
-  return PutPool(context, request, std::move(pool), 201);
+  const auto make_event = [&]() -> Result<Event> {
+    NM_ASSIGN_OR_RETURN(const std::optional<PoolRow> existing, context.queries.FindPool(*name));
+    if (existing) return Conflict(fmt::format("pool {} already exists", *name));
+    event::PutPool event;
+    event.pool = pool;
+    return Event(std::move(event));
+  };
+  const auto render = [](const command::ReplyBody& reply) {
+    return JsonResponse(ToJson(std::get<PoolRow>(reply), {}), 201);  // nothing is in it yet
+  };
+  return CallOnce(context, request, make_event, {"pool.put", *name}, render);
 }
 
 Result<HttpResponse> PatchPool(ApiContext& context, const HttpRequest& request) {
@@ -72,7 +65,17 @@ Result<HttpResponse> PatchPool(ApiContext& context, const HttpRequest& request) 
   NM_ASSIGN_OR_RETURN(std::optional<PoolRow> existing, context.queries.FindPool(name));
   if (!existing) return NotFound(fmt::format("no pool \"{}\"", name));
   NM_RETURN_IF_ERROR(ReadPool(body, *existing));
-  return PutPool(context, request, *std::move(existing), 200);
+  event::PutPool event;
+  event.pool = *std::move(existing);
+  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
+                      CallWithAudit(context, request, event, {"pool.put", name}));
+  Engine::PoolUse use;
+  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant) {
+    for (const Engine::PoolUse& one : engine.Pools()) {
+      if (one.pool.name == name) use = one;
+    }
+  }));
+  return JsonResponse(ToJson(std::get<PoolRow>(reply), use));
 }
 
 }  // namespace nightmill

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
@@ -12,35 +14,31 @@ namespace {
 
 using nlohmann::json;
 
-struct OrderRow {
-  std::string_view word;
-  RunOrder order;
-};
-constexpr OrderRow kOrders[] = {
-    {"id", RunOrder::kRun},
-    {"dag_id", RunOrder::kDagId},
-    {"run_id", RunOrder::kRunId},
-    {"dag_run_id", RunOrder::kRunId},
-    {"state", RunOrder::kState},
-    {"run_type", RunOrder::kType},
-    {"logical_date", RunOrder::kLogicalDate},
-    {"run_after", RunOrder::kRunAfter},
-    {"queued_at", RunOrder::kQueuedAt},
-    {"start_date", RunOrder::kStartedAt},
-    {"end_date", RunOrder::kEndedAt},
-};
+constexpr std::size_t kRunTextSize = 1'024;  // usual; only to reserve memory
+
+// Words of order_by and what they mean, at the same index.
+constexpr std::string_view kOrderWords[] = {"id",        "dag_id",     "run_id",       "dag_run_id",
+                                            "state",     "run_type",   "logical_date", "run_after",
+                                            "queued_at", "start_date", "end_date"};
+constexpr RunOrder kOrders[] = {RunOrder::kRun,         RunOrder::kDagId,    RunOrder::kRunId,
+                                RunOrder::kRunId,       RunOrder::kState,    RunOrder::kType,
+                                RunOrder::kLogicalDate, RunOrder::kRunAfter, RunOrder::kQueuedAt,
+                                RunOrder::kStartedAt,   RunOrder::kEndedAt};
+static_assert(std::size(kOrderWords) == std::size(kOrders));
 
 Status ReadOrder(const HttpRequest& request, RunFilter& filter) {
-  const std::optional<std::string> text = request.Query("order_by");
-  if (!text) return Ok();
-  filter.descending = text->starts_with('-');
-  const std::string_view word = std::string_view(*text).substr(filter.descending ? 1 : 0);
-  for (const OrderRow& row : kOrders) {
-    if (row.word != word) continue;
-    filter.order = row.order;
-    return Ok();
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrderWords));
+  if (order) {
+    filter.order = kOrders[order->word];
+    filter.descending = order->descending;
   }
-  return Invalid(fmt::format("cannot order runs by \"{}\"", word));
+  NM_ASSIGN_OR_RETURN(const std::optional<Cursor> cursor, CursorOf(request, filter.page));
+  if (!cursor) return Ok();
+  if (filter.order != RunOrder::kRun) {
+    return Invalid("a cursor goes with the order by id only", "leave out order_by");
+  }
+  filter.beyond = RunKey(cursor->number);
+  return Ok();
 }
 
 Result<RunFilter> ReadFilter(const HttpRequest& request) {
@@ -127,28 +125,69 @@ Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
   return event;
 }
 
+// How many attempts each of `runs` has lost, at the same index.
+Result<std::vector<std::int64_t>> LossesOf(ApiContext& context, std::span<const DagRunRow> runs) {
+  std::vector<std::int64_t> counts(runs.size(), 0);
+  if (runs.empty()) return counts;
+  const auto [first, last] =
+      std::minmax_element(runs.begin(), runs.end(),
+                          [](const DagRunRow& a, const DagRunRow& b) { return a.run < b.run; });
+  NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses,
+                      context.queries.LostOfRuns(first->run, last->run));
+  for (std::size_t i = 0; i < runs.size() && !losses.empty(); ++i) {
+    for (const LostAttempts& lost : losses) {
+      if (lost.run == runs[i].run) counts[i] = lost.count;
+    }
+  }
+  return counts;
+}
+
+// A run that has lost nothing yet: it was just created, or is told of with its own decision.
+HttpResponse RenderRun(const command::ReplyBody& reply) {
+  std::string body;
+  AppendRun(body, std::get<DagRunRow>(reply), 0);
+  return JsonTextResponse(std::move(body));
+}
+
 }  // namespace
 
 Result<HttpResponse> GetDagRuns(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const RunFilter filter, ReadFilter(request));
-  if (filter.dag_id) NM_RETURN_IF_ERROR(RequireDag(context, *filter.dag_id));
   NM_ASSIGN_OR_RETURN(const Listing<DagRunRow> runs, context.queries.Runs(filter));
-  json list = json::array();
-  for (const DagRunRow& run : runs.rows) list.push_back(ToJson(run));
-  return JsonResponse({{"dag_runs", std::move(list)}, {"total_entries", runs.total}});
+  // A DAG that has runs is there; without any, it may be that nobody knows it.
+  if (filter.dag_id && runs.total == 0) NM_RETURN_IF_ERROR(RequireDag(context, *filter.dag_id));
+  NM_ASSIGN_OR_RETURN(const std::vector<std::int64_t> losses, LossesOf(context, runs.rows));
+  std::string body = "{\"dag_runs\":[";
+  body.reserve(runs.rows.size() * kRunTextSize);
+  for (std::size_t i = 0; i < runs.rows.size(); ++i) {
+    if (i > 0) body += ',';
+    AppendRun(body, runs.rows[i], losses[i]);
+  }
+  body += fmt::format("],\"total_entries\":{}", runs.total);
+  if (filter.order == RunOrder::kRun && IsFull(runs.rows, filter.page)) {
+    const Cursor end{runs.rows.back().run.value, ""};
+    body += fmt::format(",\"next_cursor\":\"{}\"", TextOf(end));
+  }
+  body += '}';
+  return JsonTextResponse(std::move(body));
 }
 
 Result<HttpResponse> PostDagRun(ApiContext& context, const HttpRequest& request) {
-  NM_ASSIGN_OR_RETURN(const event::TriggerRun event, ReadTrigger(request));
-  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "run.trigger", event.dag_id));
-  return JsonResponse(ToJson(std::get<DagRunRow>(reply)));
+  const auto make_event = [&request]() -> Result<Event> {
+    NM_ASSIGN_OR_RETURN(event::TriggerRun event, ReadTrigger(request));
+    return Event(std::move(event));
+  };
+  return CallOnce(context, request, make_event, {"run.trigger", request.Param("dag_id")},
+                  RenderRun);
 }
 
 Result<HttpResponse> GetDagRun(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const DagRunRow run,
                       RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
-  return JsonResponse(ToJson(run));
+  NM_ASSIGN_OR_RETURN(const std::vector<std::int64_t> losses, LossesOf(context, {&run, 1}));
+  std::string body;
+  AppendRun(body, run, losses[0]);
+  return JsonTextResponse(std::move(body));
 }
 
 Result<HttpResponse> PostCancelRun(ApiContext& context, const HttpRequest& request) {
@@ -157,10 +196,9 @@ Result<HttpResponse> PostCancelRun(ApiContext& context, const HttpRequest& reque
   event::CancelRun event;
   event.dag_id = run.dag_id;
   event.run_id = run.run_id;
-  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, "run.cancel",
-                                    fmt::format("{}/{}", run.dag_id, run.run_id)));
-  return JsonResponse(ToJson(std::get<DagRunRow>(reply)));
+  return CallOnce(
+      context, request, [&event]() -> Result<Event> { return Event(event); },
+      {"run.cancel", fmt::format("{}/{}", run.dag_id, run.run_id)}, RenderRun);
 }
 
 Result<HttpResponse> GetRunExplain(ApiContext& context, const HttpRequest& request) {

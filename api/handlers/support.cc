@@ -81,6 +81,68 @@ Result<Page> PageOf(const HttpRequest& request) {
   return page;
 }
 
+Result<std::optional<OrderBy>> OrderOf(const HttpRequest& request,
+                                       std::span<const std::string_view> allowed) {
+  const std::vector<std::string> given = request.QueryAll("order_by");
+  if (given.empty()) return std::optional<OrderBy>{};
+  if (given.size() > 1) return Invalid("order_by is given more than once");
+  OrderBy order;
+  order.descending = given[0].starts_with('-');
+  const std::string_view word = std::string_view(given[0]).substr(order.descending ? 1 : 0);
+  const auto it = std::find(allowed.begin(), allowed.end(), word);
+  if (it == allowed.end()) {
+    return Invalid(fmt::format("this list cannot be ordered by \"{}\"", word),
+                   allowed.empty()
+                       ? "it has one order only"
+                       : fmt::format("order_by is one of {}; downwards with - before it",
+                                     fmt::join(allowed, ", ")));
+  }
+  order.word = static_cast<std::size_t>(it - allowed.begin());
+  return std::optional<OrderBy>{order};
+}
+
+Result<std::optional<Cursor>> CursorOf(const HttpRequest& request, const Page& page) {
+  if (page.offset > limits::kMaxPageOffset) {
+    return Invalid(
+        fmt::format("offset={} is above {}, the limit", page.offset, limits::kMaxPageOffset),
+        "further on, ask with cursor=<next_cursor of the page before>");
+  }
+  const std::optional<std::string> text = request.Query("cursor");
+  if (!text) return std::optional<Cursor>{};
+  if (page.offset > 0) return Invalid("cursor and offset exclude each other");
+  Cursor cursor;
+  const char* end = text->data() + text->size();
+  const auto [stop, error] = std::from_chars(text->data(), end, cursor.number);
+  if (error != std::errc{} || stop == end || *stop != ':') {
+    return Invalid("cursor is not one of ours", "send next_cursor of the page before, unchanged");
+  }
+  cursor.text.assign(stop + 1, end);
+  return std::optional<Cursor>{std::move(cursor)};
+}
+
+std::string TextOf(const Cursor& cursor) {
+  return fmt::format("{}:{}", cursor.number, cursor.text);
+}
+
+Result<HttpResponse> PagedResponse(const HttpRequest& request, const std::string& name, json rows,
+                                   std::span<const std::string_view> allowed) {
+  NM_ASSIGN_OR_RETURN(Page page, PageOf(request));
+  if (!request.Query("limit")) page.limit = static_cast<int>(rows.size());
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, allowed));
+  if (order) {
+    const std::string member(allowed[order->word]);
+    std::stable_sort(rows.begin(), rows.end(), [&](const json& a, const json& b) {
+      return order->descending ? b.at(member) < a.at(member) : a.at(member) < b.at(member);
+    });
+  }
+  const std::size_t total = rows.size();
+  const std::size_t from = std::min(total, static_cast<std::size_t>(page.offset));
+  const std::size_t to = std::min(total, from + static_cast<std::size_t>(page.limit));
+  json shown = json::array();
+  for (std::size_t i = from; i < to; ++i) shown.push_back(std::move(rows[i]));
+  return JsonResponse({{name, std::move(shown)}, {"total_entries", total}});
+}
+
 Result<std::optional<Instant>> InstantQuery(const HttpRequest& request, std::string_view name) {
   const std::optional<std::string> text = request.Query(name);
   if (!text) return std::optional<Instant>{};
@@ -177,28 +239,14 @@ std::shared_ptr<const Dag> ParsedDag(ApiContext& context, std::string_view dag_i
 }
 
 HttpResponse JsonResponse(const json& body, int status) {
-  HttpResponse response;
-  response.status = status;
-  response.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
-  return response;
+  return JsonTextResponse(body.dump(-1, ' ', false, json::error_handler_t::replace), status);
 }
 
-Result<command::ReplyBody> CallWithAudit(ApiContext& context, const HttpRequest& request,
-                                         Event event, std::string action, std::string target) {
-  AuditRow audit;
-  audit.at = context.now();
-  audit.principal = request.principal;
-  audit.source = "127.0.0.1";
-  audit.action = std::move(action);
-  audit.target = std::move(target);
-  Request call;
-  call.event = std::move(event);
-  call.rows = [audit](const Result<command::ReplyBody>& reply) {
-    AuditRow row = audit;
-    row.result = reply.ok() ? "ok" : std::string(ToString(reply.error().code));
-    return std::vector<StoreRow>{row};
-  };
-  return context.mailbox.Call(std::move(call), kCallTimeout);
+HttpResponse JsonTextResponse(std::string body, int status) {
+  HttpResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
 }
 
 }  // namespace nightmill

@@ -2,9 +2,12 @@
 // the parsed form of stored DAGs. Thread rule: API threads; the cache guards itself.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +18,35 @@ namespace nightmill {
 
 // limit and offset; kInvalid for what is no number or out of range, naming the limit.
 Result<Page> PageOf(const HttpRequest& request);
+
+// "order_by=-state": which of the allowed words, and whether downwards. Nothing without the
+// parameter; kInvalid, naming what is allowed, for another word or a second one.
+struct OrderBy {
+  std::size_t word = 0;
+  bool descending = false;
+};
+Result<std::optional<OrderBy>> OrderOf(const HttpRequest& request,
+                                       std::span<const std::string_view> allowed);
+
+// Where the page before ended: the key of its last row, opaque to callers. Answers have it as
+// "next_cursor" when the page was full.
+struct Cursor {
+  std::int64_t number = 0;
+  std::string text;
+};
+// For lists that have one: kInvalid for a text that is not ours, a cursor beside an offset, and an
+// offset above limits::kMaxPageOffset.
+Result<std::optional<Cursor>> CursorOf(const HttpRequest& request, const Page& page);
+std::string TextOf(const Cursor& cursor);
+template <class Row>
+bool IsFull(const std::vector<Row>& rows, const Page& page) {
+  return !rows.empty() && static_cast<int>(rows.size()) >= page.limit;
+}
+
+// A list that is whole in memory, sorted by a member if order_by asks for one of `allowed`, and cut
+// to a page if limit or offset ask for one: {name: [...], total_entries}.
+Result<HttpResponse> PagedResponse(const HttpRequest& request, const std::string& name,
+                                   nlohmann::json rows, std::span<const std::string_view> allowed);
 Result<std::optional<Instant>> InstantQuery(const HttpRequest& request, std::string_view name);
 // True for "true", "1"; kInvalid for anything that is not a boolean.
 Result<std::optional<bool>> BoolQuery(const HttpRequest& request, std::string_view name);
@@ -38,11 +70,26 @@ Result<TaskView> RequireTask(ApiContext& context, const DagRunRow& run, std::str
 std::shared_ptr<const Dag> ParsedDag(ApiContext& context, std::string_view dag_id, int version);
 
 HttpResponse JsonResponse(const nlohmann::json& body, int status = 200);
+HttpResponse JsonTextResponse(std::string body, int status = 200);
 
 // Time a request may wait for the scheduler thread.
 inline constexpr Duration kCallTimeout{10'000};
+// What a request does, for its audit row: "run.trigger" of "dag".
+struct Deed {
+  std::string action;
+  std::string target;
+};
 // Sends a request event with its audit row in the commit of the effect.
 Result<command::ReplyBody> CallWithAudit(ApiContext& context, const HttpRequest& request,
-                                         Event event, std::string action, std::string target);
+                                         Event event, Deed deed);
+
+// The same for a POST, which takes effect once per Idempotency-Key: the answer is kept in the
+// commit of the effect, and the same request again gets it again; 422 for another body or path, 409
+// while the first is on its way. `make_event` may refuse and is not asked for a repetition;
+// `render` must be pure: it is called on the scheduler thread too.
+using MakeEvent = std::function<Result<Event>()>;
+using Render = std::function<HttpResponse(const command::ReplyBody&)>;
+Result<HttpResponse> CallOnce(ApiContext& context, const HttpRequest& request,
+                              const MakeEvent& make_event, Deed deed, Render render);
 
 }  // namespace nightmill

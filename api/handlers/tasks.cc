@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "api/handlers/explain.h"
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
@@ -32,9 +33,45 @@ Result<int> MapIndexOf(const HttpRequest& request) {
   return index;
 }
 
+// Words of order_by and what they mean, at the same index.
+constexpr std::string_view kOrderWords[] = {"task_id",     "id",         "state",
+                                            "queued_when", "start_date", "end_date"};
+constexpr TaskOrder kOrders[] = {TaskOrder::kTask,     TaskOrder::kTask,      TaskOrder::kState,
+                                 TaskOrder::kQueuedAt, TaskOrder::kStartedAt, TaskOrder::kEndedAt};
+static_assert(std::size(kOrderWords) == std::size(kOrders));
+
+bool HasCursor(const TaskFilter& filter) {
+  return filter.order == TaskOrder::kTask && !filter.descending;
+}
+
+Status ReadOrder(const HttpRequest& request, TaskFilter& filter) {
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrderWords));
+  if (order) {
+    filter.order = kOrders[order->word];
+    filter.descending = order->descending;
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<Cursor> cursor, CursorOf(request, filter.page));
+  if (!cursor) return Ok();
+  if (!HasCursor(filter)) {
+    return Invalid("a cursor goes with the order by task_id only", "leave out order_by");
+  }
+  filter.beyond = TaskFilter::Place{cursor->text, static_cast<int>(cursor->number)};
+  return Ok();
+}
+
 const Task* TaskOf(const Dag* dag, std::string_view task_id) {
   const int index = dag == nullptr ? -1 : dag->Find(task_id);
   return index < 0 ? nullptr : &dag->tasks[static_cast<std::size_t>(index)];
+}
+
+// How many attempts of the task instance ended in a way nobody knows, and why the last one did.
+void AddLosses(const std::vector<LostAttempts>& losses, const TaskInstanceRow& row, json& out) {
+  const auto it = std::find_if(losses.begin(), losses.end(), [&row](const LostAttempts& lost) {
+    return lost.task_id == row.task_id && lost.map_index == row.map_index;
+  });
+  out["lost_attempts"] = it == losses.end() ? 0 : it->count;
+  const json failure = it == losses.end() ? json(nullptr) : JsonOrNull(it->failure);
+  out["lost_reason"] = failure.is_object() ? failure.value("message", json()) : json(nullptr);
 }
 
 struct Located {
@@ -110,19 +147,31 @@ Result<HttpResponse> GetTaskInstances(ApiContext& context, const HttpRequest& re
     if (!state) return Invalid(fmt::format("\"{}\" is no task state", word));
     filter.states.push_back(*state);
   }
+  NM_RETURN_IF_ERROR(ReadOrder(request, filter));
   NM_ASSIGN_OR_RETURN(const Listing<TaskView> tasks, context.queries.Tasks(filter));
+  NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses, context.queries.LostOfTasks(run.run));
   const auto dag = ParsedDag(context, run.dag_id, run.version);
   json list = json::array();
   for (const TaskView& view : tasks.rows) {
     list.push_back(ToJson(view, TaskOf(dag.get(), view.task.task_id)));
+    AddLosses(losses, view.task, list.back());
   }
-  return JsonResponse({{"task_instances", std::move(list)}, {"total_entries", tasks.total}});
+  json body = {{"task_instances", std::move(list)}, {"total_entries", tasks.total}};
+  if (HasCursor(filter) && IsFull(tasks.rows, filter.page)) {
+    const TaskInstanceRow& last = tasks.rows.back().task;
+    body["next_cursor"] = TextOf(Cursor{last.map_index, last.task_id});
+  }
+  return JsonResponse(body);
 }
 
 Result<HttpResponse> GetTaskInstance(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses,
+                      context.queries.LostOfTasks(at.run.run));
   const auto dag = ParsedDag(context, at.run.dag_id, at.run.version);
-  return JsonResponse(ToJson(at.view, TaskOf(dag.get(), at.view.task.task_id)));
+  json body = ToJson(at.view, TaskOf(dag.get(), at.view.task.task_id));
+  AddLosses(losses, at.view.task, body);
+  return JsonResponse(body);
 }
 
 Result<HttpResponse> GetTries(ApiContext& context, const HttpRequest& request) {
@@ -135,8 +184,8 @@ Result<HttpResponse> GetTries(ApiContext& context, const HttpRequest& request) {
   for (const TaskAttemptRow& attempt : attempts) {
     list.push_back(TryToJson(at.view, attempt, TaskOf(dag.get(), row.task_id)));
   }
-  const std::size_t total = list.size();
-  return JsonResponse({{"task_instances", std::move(list)}, {"total_entries", total}});
+  static constexpr std::string_view kOrders[] = {"attempt_id", "try_number"};
+  return PagedResponse(request, "task_instances", std::move(list), kOrders);
 }
 
 Result<HttpResponse> GetLogs(ApiContext& context, const HttpRequest& request) {
@@ -177,14 +226,9 @@ Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& requ
   NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant now) {
     explained = engine.ExplainTask(run.dag_id, run.run_id, task_id, map_index, now);
   }));
-  if (!explained.ok()) {
-    NM_ASSIGN_OR_RETURN(const TaskView view, RequireTask(context, run, task_id, map_index));
-    const TaskInstanceRow& row = view.task;
-    const std::string why = row.skip_reason.empty() ? "" : ": " + row.skip_reason;
-    TaskExplanation ended;
-    ended.state = row.state;
-    ended.reasons.push_back({"finished", fmt::format("{}{}", ToString(row.state), why), {}});
-    explained = std::move(ended);
+  if (!explained.ok() || IsFinished(explained->state)) {
+    explained = ExplainEnded(context, run, task_id, map_index);
+    if (!explained.ok()) return explained.error();
   }
   json reasons = json::array();
   for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,7 @@
 #include "cli/server_config.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/daemon.h"
+#include "scheduler/daemon/state_dir.h"
 
 namespace nightmill {
 namespace {
@@ -90,6 +92,13 @@ Status CheckUser(const ServerConfig& config) {
                "tasks.share_root: true"};
 }
 
+Status CheckWorker(const DaemonOptions& options) {
+  if (options.workers == 0 || access(options.worker_binary.c_str(), X_OK) == 0) return Ok();
+  return NotFound(
+      fmt::format("cannot start worker {}: {}", options.worker_binary, std::strerror(errno)),
+      "install nightmill-worker beside nightmill");
+}
+
 std::vector<std::pair<std::string, std::string>> TaskEnv(const Cli& cli) {
   std::vector<std::pair<std::string, std::string>> env;
   for (const char* name : {"PATH", "HOME", "LANG", "TZ", "USER", "TMPDIR"}) {
@@ -117,14 +126,17 @@ Result<std::vector<StoreRow>> FirstToken(const ServerConfig& config, bool& creat
   return std::vector<StoreRow>{row};
 }
 
-HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions& options,
-                                Daemon& daemon) {
+HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions& options) {
   HttpServerOptions http;
   http.host = config.host;
   http.port = config.port;
   http.next_free_port = options.next_free_port;
   http.allowed_hosts = config.allowed_hosts;
-  http.make_context = [&daemon, config]() -> Result<std::unique_ptr<ApiContext>> {
+  return http;
+}
+
+HttpServer::MakeContext ContextsOf(const ServerConfig& config, Daemon& daemon) {
+  return [&daemon, config]() -> Result<std::unique_ptr<ApiContext>> {
     NM_ASSIGN_OR_RETURN(Queries queries,
                         Queries::Open(daemon.database(), [&daemon] { return daemon.Monotonic(); }));
     return std::make_unique<ApiContext>(
@@ -132,7 +144,6 @@ HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions&
                    std::string(ToString(config.durability)), NIGHTMILL_VERSION,
                    config.paused_upon_creation, [&daemon] { return daemon.Now(); }});
   };
-  return http;
 }
 
 void SetUpLog(const ServerConfig& config) {
@@ -149,51 +160,68 @@ int FailStart(const Error& error) {
   return owned ? static_cast<int>(ExitCode::kStateOwned) : code;
 }
 
+DaemonOptions DaemonOptionsOf(const Cli& cli, const ServerConfig& config) {
+  DaemonOptions options;
+  options.state_dir = config.state_dir;
+  options.data_root = config.data_root;
+  options.durability = config.durability;
+  options.worker_binary = cli.self.substr(0, cli.self.rfind('/') + 1) + "nightmill-worker";
+  options.workers = config.workers;
+  options.worker_slots = config.worker_slots;
+  options.parallelism = config.parallelism;
+  options.sensor_parallelism = config.sensor_parallelism;
+  options.pools = config.pools;
+  options.task_env = TaskEnv(cli);
+  options.catalog = &cli.catalog;
+  return options;
+}
+
+// Until it is told to stop; `first` says that this start made the admin token.
+int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, const bool& first) {
+  const Status answering = http.Start(ContextsOf(config, daemon));
+  if (!answering.ok()) return Fail(answering.error());
+  const std::string url = fmt::format("http://{}:{}", config.host, http.port());
+  const std::string server_json = config.state_dir + "/server.json";
+  const json known = {
+      {"url", url}, {"token_file", config.state_dir + "/cli.token"}, {"pid", getpid()}};
+  const Status published = WriteFile(server_json, known.dump() + "\n", 0600);
+  if (!published.ok()) return Fail(published.error());
+  const Status ran = daemon.Run([&] {
+    std::cout << fmt::format("nightmill  {}   state {}   {} worker, durability {}\n", url,
+                             config.state_dir, config.workers, ToString(config.durability));
+    if (first) std::cout << "token      written to " << config.state_dir << "/cli.token\n";
+    std::cout << std::flush;
+  });
+  unlink(server_json.c_str());
+  return ran.ok() ? 0 : Fail(ran.error());
+}
+
 int Serve(Cli& cli, const ServerOptions& options) {
   const Result<ServerConfig> config = ConfigOf(cli, options);
   if (!config.ok()) {
     Fail(config.error());
     return static_cast<int>(options.config.empty() ? ExitCode::kUsage : ExitCode::kBadConfig);
   }
+  DaemonOptions daemon_options = DaemonOptionsOf(cli, *config);
   const Status user = CheckUser(*config);
   if (!user.ok()) return Fail(user.error());
+  const Status worker = CheckWorker(daemon_options);
+  if (!worker.ok()) return Fail(worker.error());
   umask(0077);
   SetUpLog(*config);
-  DaemonOptions daemon_options;
-  daemon_options.state_dir = config->state_dir;
-  daemon_options.data_root = config->data_root;
-  daemon_options.durability = config->durability;
-  daemon_options.worker_binary = cli.self.substr(0, cli.self.rfind('/') + 1) + "nightmill-worker";
-  daemon_options.workers = config->workers;
-  daemon_options.worker_slots = config->worker_slots;
-  daemon_options.parallelism = config->parallelism;
-  daemon_options.sensor_parallelism = config->sensor_parallelism;
-  daemon_options.pools = config->pools;
-  daemon_options.task_env = TaskEnv(cli);
-  daemon_options.catalog = &cli.catalog;
+  // First of all, because a start that is refused for its port leaves nothing behind.
+  Result<std::unique_ptr<HttpServer>> http = HttpServer::Listen(HttpOptionsOf(*config, options));
+  if (!http.ok()) {
+    const Status free = CheckNotOwned(config->state_dir);
+    return FailStart(free.ok() ? http.error() : free.error());
+  }
   bool first = false;
   daemon_options.make_first_rows = [&]() { return FirstToken(*config, first); };
   Result<std::unique_ptr<Daemon>> daemon = Daemon::Start(std::move(daemon_options));
   if (!daemon.ok()) return FailStart(daemon.error());
-  Result<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(HttpOptionsOf(*config, options, **daemon));
-  if (!http.ok()) return Fail(http.error());
-
-  const std::string url = fmt::format("http://{}:{}", config->host, (*http)->port());
-  const std::string server_json = config->state_dir + "/server.json";
-  const json known = {
-      {"url", url}, {"token_file", config->state_dir + "/cli.token"}, {"pid", getpid()}};
-  const Status published = WriteFile(server_json, known.dump() + "\n", 0600);
-  if (!published.ok()) return Fail(published.error());
-  const Status ran = (*daemon)->Run([&] {
-    std::cout << fmt::format("nightmill  {}   state {}   {} worker, durability {}\n", url,
-                             config->state_dir, config->workers, ToString(config->durability));
-    if (first) std::cout << "token      written to " << config->state_dir << "/cli.token\n";
-    std::cout << std::flush;
-  });
-  unlink(server_json.c_str());
-  (*http)->Stop();
-  return ran.ok() ? 0 : Fail(ran.error());
+  const int code = RunDaemon(*config, **daemon, **http, first);
+  (*http)->Stop();  // before the daemon goes that its threads use
+  return code;
 }
 
 int StopServer(Cli& cli, bool cancel) {
@@ -210,7 +238,7 @@ int StopServer(Cli& cli, bool cancel) {
 }
 
 int Health(Cli& cli) {
-  Result<RestClient> server = ServerOf(cli);
+  Result<RestClient> server = ServerOf(cli, RestClient::Token::kIfThere);
   if (!server.ok()) return Fail(server.error());
   const Result<json> health = server->Get("/health");
   if (!health.ok()) {
@@ -223,6 +251,13 @@ int Health(Cli& cli) {
     std::cout << fmt::format("{}  {}  version {}  durability {}  {} live runs\n",
                              Text(*health, "status"), server->url(), Text(*health, "version"),
                              Text(*health, "durability"), Text(*health, "live_runs"));
+    if (const auto lost = health->find("lost_attempts");
+        lost != health->end() && lost->is_number() && *lost != 0) {
+      std::cout << fmt::format(
+          "lost attempts: {} since the first start; nightmill run list and "
+          "task list show where and why\n",
+          lost->dump());
+    }
   }
   return Text(*health, "status") == "ok" ? 0 : 1;
 }

@@ -28,9 +28,24 @@ namespace {
 // sun_path holds 108 bytes; a longer state directory gets its socket in a private folder of /tmp.
 constexpr std::size_t kMaxSocketPath = 107;
 
-Result<std::string> SocketPath(const std::string& state_dir) {
-  std::string path = state_dir + "/worker.sock";
-  if (path.size() <= kMaxSocketPath) return path;
+// Where the worker socket is; gone with the daemon, also when a start is refused half way.
+struct SocketPlace {
+  std::string path;
+  std::string folder;  // made for it, else ""
+
+  SocketPlace() = default;
+  SocketPlace(const SocketPlace&) = delete;
+  SocketPlace& operator=(const SocketPlace&) = delete;
+  ~SocketPlace() {
+    if (!path.empty()) unlink(path.c_str());
+    if (!folder.empty()) rmdir(folder.c_str());
+  }
+};
+
+Status FindPlace(const std::string& state_dir, SocketPlace& place) {
+  place.path = state_dir + "/worker.sock";
+  if (place.path.size() <= kMaxSocketPath) return Ok();
+  place.path.clear();
   const std::string folder =
       fmt::format("/tmp/nightmill-{}-{}", geteuid(), Sha256Hex(state_dir).substr(0, 16));
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -41,7 +56,9 @@ Result<std::string> SocketPath(const std::string& state_dir) {
       (info.st_mode & 0077) != 0) {
     return Error{ErrorCode::kForbidden, fmt::format("{} is not a private folder of ours", folder)};
   }
-  return folder + "/worker.sock";
+  place.folder = folder;
+  place.path = folder + "/worker.sock";
+  return Ok();
 }
 
 int SlotsOf(const DaemonOptions& options) {
@@ -82,10 +99,10 @@ class DaemonShell : public Daemon {
     for (const std::string& problem : recovered.problems) spdlog::error("{}", problem);
     engine_.Load(recovered.snapshot, recovered.library);
     AddMissingPools(recovered.snapshot);
-    NM_ASSIGN_OR_RETURN(const std::string socket, SocketPath(options_.state_dir));
+    NM_RETURN_IF_ERROR(FindPlace(options_.state_dir, socket_));
     MakeGateway();
-    NM_RETURN_IF_ERROR(gateway_->Listen(socket));
-    LocalExecutor::Options local{options_.worker_binary, options_.state_dir, socket,
+    NM_RETURN_IF_ERROR(gateway_->Listen(socket_.path));
+    LocalExecutor::Options local{options_.worker_binary, options_.state_dir, socket_.path,
                                  options_.workers,       SlotsOf(options_),  options_.task_env};
     executor_ = std::make_unique<LocalExecutor>(io_, std::move(local));
     spdlog::info("state {}: epoch {}, {} live runs, {} open attempts, durability {}",
@@ -185,6 +202,7 @@ class DaemonShell : public Daemon {
   boost::asio::io_context io_{1};
   Engine engine_;
   EventLoop loop_;
+  SocketPlace socket_;  // outlives the gateway that listens there
   std::unique_ptr<WorkerGateway> gateway_;
   std::unique_ptr<LocalExecutor> executor_;
   boost::asio::signal_set signals_;

@@ -20,6 +20,11 @@ Error CannotCreate(const std::string& path, int error) {
                  "choose another folder with --state-dir");
 }
 
+Error OwnedByAnother(const std::string& path, std::string_view pid) {
+  return Conflict(fmt::format("another daemon (pid {}) owns {}", pid, path),
+                  "nightmill server stop ends it; --state-dir chooses another state");
+}
+
 std::string ReadText(int fd) {
   char text[32] = {};
   const ssize_t n = pread(fd, text, sizeof text - 1, 0);
@@ -77,8 +82,7 @@ Result<UniqueFd> LockStateDir(const std::string& path) {
   UniqueFd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (fd.get() < 0) return CannotCreate(file, errno);
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Conflict(fmt::format("another daemon (pid {}) owns {}", ReadText(fd.get()), path),
-                    "nightmill server stop ends it; --state-dir chooses another state");
+    return OwnedByAnother(path, ReadText(fd.get()));
   }
   const std::string pid = fmt::format("{}\n", getpid());
   if (ftruncate(fd.get(), 0) != 0 ||
@@ -86,6 +90,11 @@ Result<UniqueFd> LockStateDir(const std::string& path) {
     return CannotCreate(file, errno);
   }
   return fd;
+}
+
+Status CheckNotOwned(const std::string& path) {
+  const std::optional<int> holder = LockHolder(path + "/lock");
+  return holder ? OwnedByAnother(path, std::to_string(*holder)) : Status();
 }
 
 std::optional<int> LockHolder(const std::string& file) {

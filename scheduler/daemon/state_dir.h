@@ -33,6 +33,8 @@ class UniqueFd {
 Status PrepareStateDir(const std::string& path);
 // flock on <path>/lock. kConflict, naming the holder's pid, if another daemon has it.
 Result<UniqueFd> LockStateDir(const std::string& path);
+// The same refusal beforehand, and nothing is created. Not a lock: to explain another failure.
+Status CheckNotOwned(const std::string& path);
 // The pid that the living holder of the lock on this file wrote into it, 0 if it has not yet; none
 // if nobody holds it, also if the file does not exist.
 std::optional<int> LockHolder(const std::string& file);

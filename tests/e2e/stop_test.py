@@ -4,8 +4,10 @@ daemon do to tasks, workers and the state directory."""
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import harness
@@ -34,6 +36,7 @@ class StopTest(harness.DaemonTest):
         """Nothing of a running daemon is left in the state directory."""
         self.assertFalse((self.daemon.state / "server.json").exists())
         self.assertEqual(self.daemon.rows("PRAGMA integrity_check"), [{"integrity_check": "ok"}])
+        self.assertFalse((self.daemon.state / "worker.sock").exists())
         health = self.daemon.cli("health")
         self.assertEqual(health.returncode, 8)
         self.assertIn("no server", health.stderr)
@@ -178,8 +181,37 @@ class StopTest(harness.DaemonTest):
             self.assertEqual(refused.returncode, 7, refused.stderr)
             self.assertIn(f"port {port} of 127.0.0.1 is in use", refused.stderr)
             self.assertIn("next:", refused.stderr)
-            self.assertFalse((sandbox.state / "server.json").exists())
+            self.assertFalse(sandbox.state.exists(), "a refused start left something behind")
             self.assertEqual(sandbox.commands(), {})
+            # The owner of the state is the better reason, where there is one.
+            owned = self.daemon.cli(*words)
+            self.assertEqual(owned.returncode, 75, owned.stderr)
+            self.assertIn("another daemon", owned.stderr)
+
+    def test_a_missing_worker(self):
+        sandbox = harness.Sandbox()
+        self.addCleanup(sandbox.close)
+        lone = sandbox.folder / "nightmill"
+        shutil.copy(harness.NIGHTMILL, lone)
+        refused = subprocess.run([lone, "server", "--dev", "--listen", "127.0.0.1:0"], text=True,
+                                 env=sandbox.env, capture_output=True, timeout=60, check=False)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.assertIn("nightmill-worker", refused.stderr)
+        self.assertFalse(sandbox.state.exists())
+
+    def test_a_long_state_path(self):
+        # sun_path is too short for it: the socket lies in a folder of its own below /tmp.
+        d = harness.Daemon()
+        self.addCleanup(d.close)
+        d.state = d.folder / ("long" * 25) / "state"
+        d.env["NIGHTMILL_STATE_DIR"] = str(d.state)
+        before = set(pathlib.Path("/tmp").glob("nightmill-*"))
+        d.start()
+        d.worker()
+        made = set(pathlib.Path("/tmp").glob("nightmill-*")) - before
+        self.assertTrue(any((folder / "worker.sock").exists() for folder in made), made)
+        self.assertEqual(d.signal()[0], 0)
+        self.assertEqual([folder for folder in made if folder.exists()], [])
 
     def test_what_a_killed_daemon_leaves_is_no_obstacle(self):
         d = self.daemon
