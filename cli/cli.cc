@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -132,6 +133,45 @@ std::string ShortTime(const std::string& rfc3339) {
   std::string text = rfc3339.substr(0, 19);
   if (text.size() > 10) text[10] = ' ';
   return text;
+}
+
+void PrintRest(const json& answer, std::size_t shown, int offset, std::string_view noun) {
+  const std::size_t total = answer.value("total_entries", std::size_t{0});
+  const std::size_t end = static_cast<std::size_t>(offset) + shown;
+  if (end >= total) return;
+  std::string grouped = std::to_string(total);
+  for (std::size_t i = grouped.size(); i > 3; i -= 3) grouped.insert(i - 3, ",");
+  std::cout << fmt::format("{} of {} {}; --limit 0 or --offset {} for more\n", shown, grouped, noun,
+                           end);
+}
+
+Result<std::string> UtcInstant(std::string_view flag, const std::string& text) {
+  if (text.size() > 10 && ParseInstant(text).ok()) return text;
+  // The forms without a zone are those that become whole by it.
+  for (const char* rest : {"Z", ":00Z", "T00:00:00Z"}) {
+    const Result<Instant> instant = ParseInstant(text + rest);
+    if (!instant.ok()) continue;
+    const std::string utc = FormatInstant(*instant);
+    Say(fmt::format("{} {} has no zone, taken as UTC: {}", flag, text, utc));
+    return utc;
+  }
+  Error error = ParseInstant(text).error();
+  error.message = fmt::format("{}: {}", flag, error.message);
+  error.hint += "; without a zone it is UTC";
+  return error;
+}
+
+Result<TaskName> ParseTaskName(const std::string& text) {
+  const std::size_t at = text.find_first_of(":[");
+  TaskName name{text.substr(0, at)};
+  if (at == std::string::npos) return name;
+  const bool bracket = text[at] == '[';
+  const char* end = text.data() + text.size() - (bracket ? 1 : 0);
+  const auto [stop, error] = std::from_chars(text.data() + at + 1, end, name.map_index);
+  const bool closed = !bracket || text.back() == ']';
+  if (error == std::errc{} && stop == end && closed && name.map_index >= 0) return name;
+  return Invalid(fmt::format("\"{}\" names no task instance", text),
+                 fmt::format("write {0}, {0}:0 or {0}[0]", name.task_id));
 }
 
 }  // namespace nightmill

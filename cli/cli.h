@@ -57,7 +57,21 @@ class Table {
 void PrintJson(const nlohmann::json& value);
 // A member as text: "" for null, bare strings, JSON for the rest.
 std::string Text(const nlohmann::json& object, std::string_view member);
-// An instant in ten characters for tables: "2026-03-16 06:00:00".
+// An instant for tables whose head says UTC: "2026-03-16 06:00:00".
 std::string ShortTime(const std::string& rfc3339);
+// "50 of 1,234 runs; --limit 0 or --offset 50 for more", the last line of a table that shows
+// `shown` rows of a list from `offset` and not its end.
+void PrintRest(const nlohmann::json& answer, std::size_t shown, int offset, std::string_view noun);
+
+// An instant as a user types it for `flag`, in RFC 3339. Without a zone it is UTC, also
+// "2026-01-01", "2026-01-01T06:00" and "2026-01-01 06:00:00", and that is said on stderr.
+Result<std::string> UtcInstant(std::string_view flag, const std::string& text);
+
+// "load", "load:3" or "load[3]": a task and an index of its map, -1 without one.
+struct TaskName {
+  std::string task_id;
+  int map_index = -1;
+};
+Result<TaskName> ParseTaskName(const std::string& text);
 
 }  // namespace nightmill

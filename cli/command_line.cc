@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "core/base/time.h"
+
 namespace nightmill {
 namespace {
 
@@ -50,7 +52,7 @@ class VerbOverCli11 : public Verb {
   }
   Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
                       const std::string& help) override {
-    // Run() gives a bare flag the value kBare, so that it never takes the next word.
+    // Run() gives a bare flag the value kBare, so that it takes the next word only as a duration.
     app_->add_option_function<std::string>(
         flags,
         [&target](const std::string& value) { target = value == kBare ? std::string() : value; },
@@ -181,7 +183,13 @@ int CommandLine::Run(int argc, char** argv) {
     std::vector<std::string> words;  // last first, as CLI11 takes them
     for (int i = argc - 1; i > 0; --i) {
       const std::string word = argv[i];
-      words.push_back(impl_->bare_flags.contains(word) ? word + "=" + kBare : word);
+      if (!impl_->bare_flags.contains(word)) {
+        words.push_back(word);
+      } else if (!words.empty() && ParseDuration(words.back()).ok()) {
+        words.back() = word + "=" + words.back();
+      } else {
+        words.push_back(word + "=" + kBare);
+      }
     }
     impl_->app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {

@@ -26,7 +26,7 @@ class Verb {
   // "--interval START END".
   virtual Verb& Pair(const std::string& flags, std::vector<std::string>& target,
                      const std::string& help) = 0;
-  // "--wait" or "--wait=30m".
+  // "--wait", "--wait=30m" or "--wait 30m": the value is a duration.
   virtual Verb& OptionalValue(const std::string& flags, std::optional<std::string>& target,
                               const std::string& help) = 0;
   virtual Verb& Flag(const std::string& flags, bool& target, const std::string& help) = 0;

@@ -5,6 +5,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
+#include "core/base/limits.h"
 #include "core/dagfile/dag_json.h"
 
 namespace nightmill {
@@ -28,7 +29,7 @@ struct CreateOptions {
 };
 
 void PrintPreview(const json& rows) {
-  Table table({"LOGICAL DATE", "DATA INTERVAL", "VERDICT", "REASON", "EXISTING RUN"});
+  Table table({"LOGICAL DATE (UTC)", "DATA INTERVAL (UTC)", "VERDICT", "REASON", "EXISTING RUN"});
   for (const json& row : rows) {
     table.Add({ShortTime(Text(row, "logical_date")),
                fmt::format("{} .. {}", ShortTime(Text(row, "data_interval_start")),
@@ -38,10 +39,19 @@ void PrintPreview(const json& rows) {
   table.Print();
 }
 
+// A bare date stays one: it is a whole day of the schedule's zone, which the server knows.
+Result<std::string> DateOf(std::string_view name, const std::string& text) {
+  return text.size() <= 10 ? text : UtcInstant(name, text);
+}
+
 Result<json> BodyOf(const CreateOptions& options) {
+  NM_ASSIGN_OR_RETURN(const std::string from,
+                      DateOf("FROM", options.from.empty() ? options.from_flag : options.from));
+  NM_ASSIGN_OR_RETURN(const std::string to,
+                      DateOf("TO", options.to.empty() ? options.to_flag : options.to));
   json body = {{"dag_id", options.dag_id.empty() ? options.dag_flag : options.dag_id},
-               {"from_date", options.from.empty() ? options.from_flag : options.from},
-               {"to_date", options.to.empty() ? options.to_flag : options.to},
+               {"from_date", from},
+               {"to_date", to},
                {"reprocess_behavior", options.reprocess},
                {"max_active_runs", options.max_active_runs},
                {"run_backwards", options.backwards}};
@@ -65,6 +75,7 @@ Result<json> BodyOf(const CreateOptions& options) {
 
 // Follows to the end; then, as JSON, the backfill as it is.
 int Follow(const Cli& cli, RestClient& server, std::int64_t id, const FollowOptions& follow) {
+  const Patience patience(server, follow);
   const int code = FollowBackfill(server, id, follow);
   if (!cli.json()) return code;
   const Result<json> backfill = server.Get(fmt::format("/api/v2/backfills/{}", id));
@@ -78,6 +89,10 @@ int Create(Cli& cli, const CreateOptions& options) {
   if (!server.ok()) return Fail(server.error());
   const Result<json> body = BodyOf(options);
   if (!body.ok()) return Fail(body.error());
+  const Result<FollowOptions> follow = FollowOf(options.wait.value_or(""), cli.quiet || cli.json());
+  if (!follow.ok()) return Fail(follow.error());
+  std::optional<Patience> patience;
+  if (options.wait) patience.emplace(*server, *follow);
   const Result<json> answer =
       server->Post(options.dry_run ? "/api/v2/backfills/dry_run" : "/api/v2/backfills", *body);
   if (!answer.ok()) return Fail(answer.error());
@@ -94,32 +109,34 @@ int Create(Cli& cli, const CreateOptions& options) {
   for (const json& slot : answer->at("slots")) planned += Text(slot, "verdict") != "skip" ? 1 : 0;
   const auto id = answer->at("id").get<std::int64_t>();
   if (!cli.json()) {
-    std::cout << fmt::format("backfill {} of {}: {} of {} slots to run\n", id,
-                             Text(*answer, "dag_id"), planned, answer->at("slots").size())
+    std::cout << fmt::format("backfill {} of {}, {} .. {} UTC: {} of {} slots to run\n", id,
+                             Text(*answer, "dag_id"), ShortTime(Text(*answer, "from_date")),
+                             ShortTime(Text(*answer, "to_date")), planned,
+                             answer->at("slots").size())
               << std::flush;
   }
   if (!options.wait) return 0;
-  FollowOptions follow;
-  if (!options.wait->empty()) {
-    const Result<Duration> timeout = ParseDuration(*options.wait);
-    if (!timeout.ok()) return Fail(timeout.error());
-    follow.timeout = *timeout;
-  }
-  follow.quiet = cli.quiet || cli.json();
-  return Follow(cli, *server, id, follow);
+  return Follow(cli, *server, id, *follow);
 }
 
-int List(Cli& cli, const std::string& dag_id) {
+struct ListOptions {
+  std::string dag_id;
+  int limit = limits::kDefaultPageLimit;
+  int offset = 0;
+};
+
+int List(Cli& cli, const ListOptions& options) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const Result<json> answer = server->Get(
-      dag_id.empty() ? "/api/v2/backfills" : "/api/v2/backfills?dag_id=" + Segment(dag_id));
+  std::string path = "/api/v2/backfills";
+  if (!options.dag_id.empty()) path += "?dag_id=" + Segment(options.dag_id);
+  const Result<json> answer = FetchList(*server, path, "backfills", options.limit, options.offset);
   if (!answer.ok()) return Fail(answer.error());
   if (cli.json()) {
     PrintJson(*answer);
     return 0;
   }
-  Table table({"ID", "DAG", "STATE", "FROM", "TO", "COUNTS"});
+  Table table({"ID", "DAG", "STATE", "FROM (UTC)", "TO (UTC)", "COUNTS"});
   for (const json& backfill : answer->at("backfills")) {
     std::string counts;
     for (const auto& [state, count] : backfill.at("counts").items()) {
@@ -130,6 +147,7 @@ int List(Cli& cli, const std::string& dag_id) {
                counts});
   }
   table.Print();
+  PrintRest(*answer, answer->at("backfills").size(), options.offset, "backfills");
   return 0;
 }
 
@@ -160,7 +178,8 @@ void AddBackfillVerbs(CommandLine& line, Cli& cli) {
   auto create = std::make_shared<CreateOptions>();
   line.Add("backfill create", "run the slots of a schedule between two dates, both included")
       .OptionalArg("DAG", create->dag_id, "dag_id")
-      .OptionalArg("FROM", create->from, "first logical date: instant or local day")
+      .OptionalArg("FROM", create->from,
+                   "first logical date: instant, or day in the schedule's zone")
       .OptionalArg("TO", create->to, "last logical date")
       .Option("--dag-id", create->dag_flag, "same as DAG")
       .Option("--from-date", create->from_flag, "same as FROM")
@@ -172,10 +191,12 @@ void AddBackfillVerbs(CommandLine& line, Cli& cli) {
       .Flag("--dry-run", create->dry_run, "only show the verdict per date")
       .OptionalValue("--wait", create->wait, "follow it: exit 0 or 5; --wait=30m: 6")
       .Do([&cli, create] { return Create(cli, *create); });
-  auto dag_id = std::make_shared<std::string>();
+  auto list = std::make_shared<ListOptions>();
   line.Add("backfill list", "backfills, newest first")
-      .OptionalArg("DAG", *dag_id, "dag_id; all without it")
-      .Do([&cli, dag_id] { return List(cli, *dag_id); });
+      .OptionalArg("DAG", list->dag_id, "dag_id; all without it")
+      .Option("--limit", list->limit, "rows; 0 = all")
+      .Option("--offset", list->offset, "rows to leave out first")
+      .Do([&cli, list] { return List(cli, *list); });
   auto watch = std::make_shared<std::string>();
   line.Add("backfill watch", "follow a backfill until it ends")
       .Arg("ID", *watch, "id")

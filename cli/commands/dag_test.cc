@@ -122,7 +122,8 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
     script.conf = *std::move(conf);
   }
   if (!options.logical_date.empty()) {
-    NM_ASSIGN_OR_RETURN(script.logical_date, ParseInstant(options.logical_date));
+    NM_ASSIGN_OR_RETURN(const std::string utc, UtcInstant("--logical-date", options.logical_date));
+    NM_ASSIGN_OR_RETURN(script.logical_date, ParseInstant(utc));
   }
   return script;
 }
@@ -390,7 +391,7 @@ void AddDagTestVerb(CommandLine& line, Cli& cli) {
       .Option("--durations", options->durations, "JSON file {\"task\": seconds}; else 1 each")
       .Option("--set", options->settings, "pools.NAME=SLOTS; else unlimited (repeatable)")
       .Option("--conf", options->conf, "JSON object")
-      .Option("--logical-date", options->logical_date, "instant")
+      .Option("--logical-date", options->logical_date, "instant (UTC if it names no zone)")
       .Do([&cli, options] { return Test(cli, *options); });
 }
 

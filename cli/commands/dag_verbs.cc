@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/follow.h"
 #include "cli/rest_client.h"
 #include "core/dagfile/dag_json.h"
 #include "scheduler/daemon/clock.h"
@@ -170,13 +171,13 @@ int Apply(Cli& cli, const FileOptions& options) {
 int List(Cli& cli) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const Result<json> dags = server->Get("/api/v2/dags?limit=1000");
+  const Result<json> dags = FetchList(*server, "/api/v2/dags", "dags", 0);
   if (!dags.ok()) return Fail(dags.error());
   if (cli.json()) {
     PrintJson(*dags);
     return 0;
   }
-  Table table({"DAG", "PAUSED", "SCHEDULE", "VERSION", "NEXT RUN AFTER"});
+  Table table({"DAG", "PAUSED", "SCHEDULE", "VERSION", "NEXT RUN AFTER (UTC)"});
   for (const json& dag : dags->at("dags")) {
     table.Add({Text(dag, "dag_id"), dag.value("is_paused", false) ? "yes" : "no",
                Text(dag, "timetable_summary"), Text(dag, "version_number"),
@@ -200,7 +201,7 @@ int Next(Cli& cli, const FileOptions& options) {
     return Fail(Invalid(fmt::format("{} has no schedule", loaded->dag->dag_id)));
   }
   json rows = json::array();
-  Table table({"PLANNED START", "DATA INTERVAL", "LOCAL", "NOTE"});
+  Table table({"PLANNED START (UTC)", "DATA INTERVAL (UTC)", "LOCAL", "NOTE"});
   Instant after = WallNow();
   for (int i = 0; i < options.n; ++i) {
     const std::optional<Slot> slot = timetable->NextSlot(after);

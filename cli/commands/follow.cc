@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/limits.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/state_dir.h"
 
@@ -22,6 +23,9 @@ using nlohmann::json;
 int guards = 0;
 struct sigaction before_guards;
 volatile std::sig_atomic_t interrupted = 0;
+
+// How long a server may be away while something of it is followed.
+constexpr std::int64_t kOutageMs = 60'000;
 
 bool Over(const FollowOptions& options, std::int64_t since) {
   return options.timeout && SteadyMs() - since >= options.timeout->count();
@@ -125,7 +129,76 @@ std::string BarLine(const Progress& progress, std::int64_t elapsed_ms) {
                      progress.total - progress.done, eta);
 }
 
+// One line on a terminal, elsewhere a line per change.
+class BackfillPrinter {
+ public:
+  BackfillPrinter(const FollowOptions& options, std::int64_t since)
+      : quiet_(options.quiet), terminal_(isatty(STDERR_FILENO) != 0), since_(since) {}
+
+  // True if anything has changed since the last time.
+  bool Print(const json& backfill) {
+    const Progress progress = ProgressOf(backfill);
+    const std::string line = BarLine(progress, SteadyMs() - since_);
+    std::string change = fmt::format("{} {}", progress.done, Text(backfill, "state"));
+    const bool changed = change != last_;
+    if (!quiet_ && terminal_) {
+      std::cerr << "\r\x1b[K" << line << std::flush;
+    } else if (!quiet_ && changed) {
+      Say(line);
+    }
+    last_ = std::move(change);
+    return changed;
+  }
+  void End() const {
+    if (!quiet_ && terminal_) std::cerr << '\n';
+  }
+
+ private:
+  bool quiet_;
+  bool terminal_;
+  std::int64_t since_;
+  std::string last_;
+};
+
+// What is followed: "run", and its words on the command line.
+struct Subject {
+  std::string kind;
+  std::string words;
+};
+
+int Detach(const Subject& subject, const FollowOptions& options) {
+  if (!options.quiet) {
+    Say(
+        fmt::format("detached; the {0} goes on. Come back: nightmill {0} watch {1}; stop it: "
+                    "nightmill {0} cancel {1}",
+                    subject.kind, subject.words));
+  }
+  return static_cast<int>(ExitCode::kInterrupted);
+}
+
 }  // namespace
+
+Patience::Patience(RestClient& server, FollowOptions options)
+    : server_(server), options_(options), since_(SteadyMs()) {
+  before_ = server.RepeatWhile([this](int failures) { return Again(failures); });
+}
+
+Patience::~Patience() { server_.RepeatWhile(std::move(before_)); }
+
+bool Patience::Again(int failures) {
+  const std::int64_t now = SteadyMs();
+  if (failures == 1) {
+    until_ = now + kOutageMs;
+    pause_.Reset();
+    if (!options_.quiet) {
+      Say(fmt::format("{} does not answer, trying again for up to {}", server_.url(),
+                      FormatDuration(Duration{kOutageMs})));
+    }
+  }
+  if (InterruptGuard::Interrupted() || now > until_ || Over(options_, since_)) return false;
+  pause_.Wait();
+  return true;
+}
 
 bool WaitUntilGone(const Cli& cli, RestClient& server, Duration timeout) {
   const std::int64_t until = SteadyMs() + timeout.count();
@@ -148,6 +221,15 @@ InterruptGuard::InterruptGuard() {
 
 InterruptGuard::~InterruptGuard() {
   if (--guards == 0) sigaction(SIGINT, &before_guards, nullptr);
+}
+
+Result<FollowOptions> FollowOf(const std::string& wait, bool quiet) {
+  FollowOptions follow;
+  follow.quiet = quiet;
+  if (!wait.empty()) {
+    NM_ASSIGN_OR_RETURN(follow.timeout, ParseDuration(wait));
+  }
+  return follow;
 }
 
 bool InterruptGuard::Interrupted() { return interrupted != 0; }
@@ -175,17 +257,39 @@ std::string LogText(RestClient& server, const std::string& task_path, const std:
   }
 }
 
-Result<json> AllTasks(RestClient& server, const std::string& dag_id, const std::string& run_id) {
-  json all = json::array();
+Result<json> FetchList(RestClient& server, const std::string& path, const char* member, int limit,
+                       int offset) {
+  const char* joint = path.find('?') == std::string::npos ? "?" : "&";
+  json all;
+  std::string cursor;
   while (true) {
-    const std::string path =
-        fmt::format("{}/taskInstances?limit=1000&offset={}", RunPath(dag_id, run_id), all.size());
-    NM_ASSIGN_OR_RETURN(json page, server.Get(path));
-    for (json& task : page.at("task_instances")) all.push_back(std::move(task));
-    if (page.at("task_instances").empty() || all.size() >= page.value("total_entries", 0u)) {
-      return all;
+    const int have = all.is_null() ? 0 : static_cast<int>(all.at(member).size());
+    const int wanted = limit == 0 ? limits::kMaxPageLimit : limit - have;
+    std::string query = fmt::format("{}limit={}", joint, std::min(wanted, limits::kMaxPageLimit));
+    if (!cursor.empty()) {
+      query += "&cursor=" + Segment(cursor);
+    } else if (offset + have > 0) {
+      query += fmt::format("&offset={}", offset + have);
     }
+    NM_ASSIGN_OR_RETURN(json page, server.Get(path + query));
+    const std::size_t got = page.at(member).size();
+    cursor = Text(page, "next_cursor");
+    if (all.is_null()) {
+      all = std::move(page);
+    } else {
+      for (json& row : page.at(member)) all.at(member).push_back(std::move(row));
+    }
+    const std::size_t size = all.at(member).size();
+    const std::size_t left = all.value("total_entries", std::size_t{0});
+    const bool enough = limit > 0 && size >= static_cast<std::size_t>(limit);
+    if (got == 0 || enough || static_cast<std::size_t>(offset) + size >= left) return all;
   }
+}
+
+Result<json> AllTasks(RestClient& server, const std::string& dag_id, const std::string& run_id) {
+  NM_ASSIGN_OR_RETURN(
+      json all, FetchList(server, RunPath(dag_id, run_id) + "/taskInstances", "task_instances", 0));
+  return std::move(all.at("task_instances"));
 }
 
 Result<json> TasksInOrder(RestClient& server, const std::string& dag_id,
@@ -208,37 +312,36 @@ int FollowRun(RestClient& server, const std::string& dag_id, const std::string& 
               const FollowOptions& options) {
   const std::int64_t since = SteadyMs();
   const InterruptGuard guard;
+  const Patience patience(server, options);
+  const Subject subject{"run", fmt::format("{} {}", dag_id, run_id)};
   TaskPrinter printer(server, RunPath(dag_id, run_id), options);
+  std::string state = "not answered for";
   Pause pause;
   while (true) {
     const Result<json> run = server.Get(RunPath(dag_id, run_id));
-    if (!run.ok()) return Fail(run.error());
-    const std::string state = Text(*run, "state");
-    const bool ended = state == "success" || state == "failed";
-    if (!options.quiet) {
-      const Result<json> tasks = AllTasks(server, dag_id, run_id);
-      if (tasks.ok()) printer.Print(*tasks);
-    }
-    if (ended) {
+    if (run.ok()) {
+      state = Text(*run, "state");
+      const bool ended = state == "success" || state == "failed";
       if (!options.quiet) {
-        const std::string reason = Text(*run, "state_reason");
-        Say(fmt::format("run {} {}{}{}", run_id, state, reason.empty() ? "" : ": " + reason,
-                        Seconds(*run)));
+        const Result<json> tasks = AllTasks(server, dag_id, run_id);
+        if (tasks.ok()) printer.Print(*tasks);
       }
-      return EndOf(*run, options);
+      if (ended) {
+        if (!options.quiet) {
+          const std::string reason = Text(*run, "state_reason");
+          Say(fmt::format("run {} {}{}{}", run_id, state, reason.empty() ? "" : ": " + reason,
+                          Seconds(*run)));
+        }
+        return EndOf(*run, options);
+      }
     }
-    if (InterruptGuard::Interrupted()) {
-      if (options.quiet) return static_cast<int>(ExitCode::kInterrupted);
-      Say(fmt::format("detached; the run goes on. Come back: nightmill run watch {0} {1}; stop it: "
-                      "nightmill run cancel {0} {1}",
-                      dag_id, run_id));
-      return static_cast<int>(ExitCode::kInterrupted);
-    }
+    if (InterruptGuard::Interrupted()) return Detach(subject, options);
     if (Over(options, since)) {
       Say(fmt::format("still {} after {}; the run goes on: nightmill run watch {} {}", state,
                       FormatDuration(*options.timeout), dag_id, run_id));
       return static_cast<int>(ExitCode::kWaitTimedOut);
     }
+    if (!run.ok()) return Fail(run.error());
     pause.Wait();
   }
 }
@@ -246,37 +349,23 @@ int FollowRun(RestClient& server, const std::string& dag_id, const std::string& 
 int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& options) {
   const std::int64_t since = SteadyMs();
   const InterruptGuard guard;
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  std::string last;
+  const Patience patience(server, options);
+  BackfillPrinter printer(options, since);
   Pause pause;
   while (true) {
     const Result<json> backfill = server.Get(fmt::format("/api/v2/backfills/{}", id));
-    if (!backfill.ok()) return Fail(backfill.error());
-    const std::string state = Text(*backfill, "state");
-    const Progress progress = ProgressOf(*backfill);
-    const std::string line = BarLine(progress, SteadyMs() - since);
-    const std::string change = fmt::format("{} {}", progress.done, state);
-    if (!options.quiet && terminal) {
-      std::cerr << "\r\x1b[K" << line << std::flush;
-    } else if (!options.quiet && change != last) {
-      Say(line);
+    if (backfill.ok()) {
+      if (printer.Print(*backfill)) pause.Reset();
+      const std::string state = Text(*backfill, "state");
+      if (state == "completed" || state == "cancelled") {
+        printer.End();
+        const bool good = state == "completed" && Text(*backfill, "outcome") == "success";
+        return static_cast<int>(good ? ExitCode::kOk : ExitCode::kEndedBadly);
+      }
     }
-    if (change != last) pause.Reset();
-    last = change;
-    if (state == "completed" || state == "cancelled") {
-      if (!options.quiet && terminal) std::cerr << '\n';
-      const std::string outcome = Text(*backfill, "outcome");
-      const bool good = state == "completed" && outcome == "success";
-      return static_cast<int>(good ? ExitCode::kOk : ExitCode::kEndedBadly);
-    }
-    if (InterruptGuard::Interrupted()) {
-      if (options.quiet) return static_cast<int>(ExitCode::kInterrupted);
-      Say(fmt::format("detached; the backfill goes on. Come back: nightmill backfill watch {0}; "
-                      "stop it: nightmill backfill cancel {0}",
-                      id));
-      return static_cast<int>(ExitCode::kInterrupted);
-    }
+    if (InterruptGuard::Interrupted()) return Detach({"backfill", std::to_string(id)}, options);
     if (Over(options, since)) return static_cast<int>(ExitCode::kWaitTimedOut);
+    if (!backfill.ok()) return Fail(backfill.error());
     pause.Wait();
   }
 }

@@ -5,6 +5,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
+#include "core/base/limits.h"
 #include "core/dagfile/dag_json.h"
 
 namespace nightmill {
@@ -44,11 +45,11 @@ Result<json> TriggerBody(const TriggerOptions& options) {
   if (options.logical_date == "null") {
     body["logical_date"] = nullptr;
   } else if (!options.logical_date.empty()) {
-    body["logical_date"] = options.logical_date;
+    NM_ASSIGN_OR_RETURN(body["logical_date"], UtcInstant("--logical-date", options.logical_date));
   }
   if (!options.interval.empty()) {
-    body["data_interval_start"] = options.interval[0];
-    body["data_interval_end"] = options.interval[1];
+    NM_ASSIGN_OR_RETURN(body["data_interval_start"], UtcInstant("--interval", options.interval[0]));
+    NM_ASSIGN_OR_RETURN(body["data_interval_end"], UtcInstant("--interval", options.interval[1]));
   }
   if (!options.run_id.empty()) body["dag_run_id"] = options.run_id;
   if (!options.note.empty()) body["note"] = options.note;
@@ -57,15 +58,6 @@ Result<json> TriggerBody(const TriggerOptions& options) {
   }
   if (options.unpause) body["unpause"] = true;
   return body;
-}
-
-Result<FollowOptions> FollowOf(const std::string& wait, bool quiet) {
-  FollowOptions follow;
-  follow.quiet = quiet;
-  if (!wait.empty()) {
-    NM_ASSIGN_OR_RETURN(follow.timeout, ParseDuration(wait));
-  }
-  return follow;
 }
 
 // The run as it is after following it; `code` is what that came to.
@@ -82,6 +74,12 @@ int Trigger(Cli& cli, const TriggerOptions& options) {
   if (!server.ok()) return Fail(server.error());
   const Result<json> body = TriggerBody(options);
   if (!body.ok()) return Fail(body.error());
+  Result<FollowOptions> follow = FollowOf(options.wait.value_or(""), cli.quiet || cli.json());
+  if (!follow.ok()) return Fail(follow.error());
+  follow->logs = !cli.json();
+  follow->strict = options.strict;
+  std::optional<Patience> patience;
+  if (options.wait) patience.emplace(*server, *follow);
   const Result<json> run =
       server->Post(fmt::format("/api/v2/dags/{}/dagRuns", Segment(options.dag_id)), *body);
   if (!run.ok()) return Fail(run.error());
@@ -93,10 +91,6 @@ int Trigger(Cli& cli, const TriggerOptions& options) {
     }
     return 0;
   }
-  Result<FollowOptions> follow = FollowOf(*options.wait, cli.quiet || cli.json());
-  if (!follow.ok()) return Fail(follow.error());
-  follow->logs = !cli.json();
-  follow->strict = options.strict;
   const Result<json> dag = server->Get("/api/v2/dags/" + Segment(options.dag_id));
   if (dag.ok() && dag->value("is_paused", false)) {
     Say(fmt::format("{0} is paused: the run waits until somebody calls nightmill dag resume {0}",
@@ -110,33 +104,46 @@ int Trigger(Cli& cli, const TriggerOptions& options) {
 struct ListOptions {
   std::string dag_id;
   std::string state;
-  int limit = 25;
+  int limit = limits::kDefaultPageLimit;
+  int offset = 0;
 };
 
 int List(Cli& cli, const ListOptions& options) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  std::string path =
-      fmt::format("/api/v2/dags/{}/dagRuns?limit={}",
-                  options.dag_id.empty() ? "~" : Segment(options.dag_id), options.limit);
-  if (!options.state.empty()) path += "&state=" + Segment(options.state);
-  const Result<json> runs = server->Get(path);
+  std::string path = fmt::format("/api/v2/dags/{}/dagRuns",
+                                 options.dag_id.empty() ? "~" : Segment(options.dag_id));
+  if (!options.state.empty()) path += "?state=" + Segment(options.state);
+  const Result<json> runs = FetchList(*server, path, "dag_runs", options.limit, options.offset);
   if (!runs.ok()) return Fail(runs.error());
   if (cli.json()) {
     PrintJson(*runs);
     return 0;
   }
-  Table table({"DAG", "RUN", "STATE", "TYPE", "LOGICAL DATE", "START", "SECONDS"});
+  bool any_lost = false;
+  for (const json& run : runs->at("dag_runs")) any_lost |= run.value("lost_attempts", 0) > 0;
+  std::vector<std::string> head = {"DAG",         "RUN",    "STATE", "TYPE", "LOGICAL DATE (UTC)",
+                                   "START (UTC)", "SECONDS"};
+  if (any_lost) head.push_back("LOST ATTEMPTS");
+  Table table(std::move(head));
   for (const json& run : runs->at("dag_runs")) {
     std::string state = Text(run, "state");
     const std::string reason = Text(run, "state_reason");
     if (!reason.empty()) state += fmt::format(" ({})", reason);
     const json duration = run.value("duration", json());
-    table.Add({Text(run, "dag_id"), Text(run, "dag_run_id"), state, Text(run, "run_type"),
-               ShortTime(Text(run, "logical_date")), ShortTime(Text(run, "start_date")),
-               duration.is_number() ? fmt::format("{:.2f}", duration.get<double>()) : ""});
+    std::vector<std::string> row = {
+        Text(run, "dag_id"),
+        Text(run, "dag_run_id"),
+        state,
+        Text(run, "run_type"),
+        ShortTime(Text(run, "logical_date")),
+        ShortTime(Text(run, "start_date")),
+        duration.is_number() ? fmt::format("{:.2f}", duration.get<double>()) : ""};
+    if (any_lost) row.push_back(Text(run, "lost_attempts"));
+    table.Add(std::move(row));
   }
   table.Print();
+  PrintRest(*runs, runs->at("dag_runs").size(), options.offset, "runs");
   return 0;
 }
 
@@ -158,15 +165,18 @@ Result<std::string> NameOf(RestClient& server, const OneRun& one) {
 int Watch(Cli& cli, const OneRun& one) {
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const Result<std::string> run_id = NameOf(*server, one);
-  if (!run_id.ok()) return Fail(run_id.error());
   const Result<FollowOptions> follow = FollowOf(one.timeout, cli.quiet || cli.json());
   if (!follow.ok()) return Fail(follow.error());
+  const Patience patience(*server, *follow);
+  const Result<std::string> run_id = NameOf(*server, one);
+  if (!run_id.ok()) return Fail(run_id.error());
   const int code = FollowRun(*server, one.dag_id, *run_id, *follow);
   return cli.json() ? PrintRun(*server, one.dag_id, *run_id, code) : code;
 }
 
 int Logs(Cli& cli, const OneRun& one) {
+  const Result<TaskName> wanted = ParseTaskName(one.task);
+  if (!wanted.ok()) return Fail(wanted.error());
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
   const Result<std::string> run_id = NameOf(*server, one);
@@ -176,9 +186,10 @@ int Logs(Cli& cli, const OneRun& one) {
   bool found = false;
   json all = json::array();
   for (const json& task : *tasks) {
-    if (!one.task.empty() && Text(task, "task_id") != one.task) continue;
-    found = true;
     const int index = task.value("map_index", -1);
+    if (!one.task.empty() && Text(task, "task_id") != wanted->task_id) continue;
+    if (wanted->map_index >= 0 && index != wanted->map_index) continue;
+    found = true;
     const std::string path =
         fmt::format("/api/v2/dags/{}/dagRuns/{}/taskInstances/{}", Segment(one.dag_id),
                     Segment(*run_id), Segment(Text(task, "task_id")));
@@ -223,8 +234,9 @@ void AddRunVerbs(CommandLine& line, Cli& cli) {
   auto trigger = std::make_shared<TriggerOptions>();
   line.Add("run trigger", "start a run of a DAG")
       .Arg("DAG", trigger->dag_id, "dag_id")
-      .Option("--logical-date,--exec-date", trigger->logical_date, "instant, or null")
-      .Pair("--interval", trigger->interval, "START END of the data interval")
+      .Option("--logical-date,--exec-date", trigger->logical_date,
+              "instant (UTC if it names no zone), or null")
+      .Pair("--interval", trigger->interval, "START END of the data interval, instants as above")
       .Option("--run-id", trigger->run_id, "id of the run")
       .Option("--conf,-c", trigger->conf, "JSON object or @FILE")
       .Option("--note", trigger->note, "free text")
@@ -236,7 +248,8 @@ void AddRunVerbs(CommandLine& line, Cli& cli) {
   line.Add("run list", "list runs, newest first")
       .OptionalArg("DAG", list->dag_id, "dag_id; all without it")
       .Option("--state", list->state, "queued, running, success or failed")
-      .Option("--limit", list->limit, "rows")
+      .Option("--limit", list->limit, "rows; 0 = all")
+      .Option("--offset", list->offset, "rows to leave out first")
       .Do([&cli, list] { return List(cli, *list); });
   auto watch = std::make_shared<OneRun>();
   line.Add("run watch", "follow a run until it ends")
@@ -248,7 +261,7 @@ void AddRunVerbs(CommandLine& line, Cli& cli) {
   line.Add("run logs", "print the logs of a run's tasks")
       .Arg("DAG", logs->dag_id, "dag_id")
       .OptionalArg("RUN", logs->run_id, "run id; the newest without it")
-      .Option("--task", logs->task, "only this task")
+      .Option("--task", logs->task, "only this task: NAME, NAME:INDEX or NAME[INDEX]")
       .Do([&cli, logs] { return Logs(cli, *logs); });
   auto cancel = std::make_shared<OneRun>();
   line.Add("run cancel", "stop a run")

@@ -48,7 +48,12 @@ int Next(Cli& cli, const NextOptions& options) {
     return Fail(Invalid("a cron expression is missing",
                         "nightmill schedule next '0 6 * * *' --tz Europe/Madrid"));
   }
-  const std::string start = options.start.empty() ? FormatInstant(WallNow()) : options.start;
+  std::string start = FormatInstant(WallNow());
+  if (!options.start.empty()) {
+    Result<std::string> given = UtcInstant("--start", options.start);
+    if (!given.ok()) return Fail(given.error());
+    start = *std::move(given);
+  }
   const json line = {
       {"expr", options.expr}, {"tz", options.tz}, {"start", start}, {"n", options.n}};
   const json answer = json::parse(AnswerScheduleLine(line.dump()));
@@ -70,7 +75,7 @@ void AddScheduleVerbs(CommandLine& line, Cli& cli) {
   line.Add("schedule next", "coming firings of a cron expression")
       .OptionalArg("EXPR", next->expr, "five fields or a preset")
       .Option("--tz", next->tz, "IANA time zone")
-      .Option("--start", next->start, "strictly after this instant; now without it")
+      .Option("--start", next->start, "strictly after this instant (UTC if it names no zone); now")
       .Option("-n", next->n, "how many")
       .Flag("--jsonl", next->jsonl, "answer lines {\"expr\",\"tz\",\"start\",\"n\"} of stdin")
       .Do([&cli, next] { return Next(cli, *next); });

@@ -26,13 +26,17 @@ int List(Cli& cli, const TaskOptions& options) {
     PrintJson({{"task_instances", *tasks}, {"total_entries", tasks->size()}});
     return 0;
   }
-  Table table({"TASK", "INDEX", "STATE", "TRY", "START", "SECONDS", "NOTE"});
+  Table table({"TASK", "INDEX", "STATE", "TRY", "START (UTC)", "SECONDS", "NOTE"});
   for (const json& task : *tasks) {
     const int index = task.value("map_index", -1);
     const json duration = task.value("duration", json());
     const json failure = task.value("failure", json());
     std::string note = Text(task, "skip_reason");
     if (failure.is_object() && Text(task, "state") != "success") note = Text(failure, "message");
+    if (const int lost = task.value("lost_attempts", 0); lost > 0) {
+      note += fmt::format("{}{} {} lost, the last time: {}", note.empty() ? "" : "; ", lost,
+                          lost == 1 ? "attempt" : "attempts", Text(task, "lost_reason"));
+    }
     table.Add({Text(task, "task_id"), index < 0 ? "" : std::to_string(index),
                Text(task, "state").empty() ? "none" : Text(task, "state"), Text(task, "try_number"),
                ShortTime(Text(task, "start_date")),
@@ -43,14 +47,13 @@ int List(Cli& cli, const TaskOptions& options) {
 }
 
 int Explain(Cli& cli, const TaskOptions& options) {
+  const Result<TaskName> name = ParseTaskName(options.task);
+  if (!name.ok()) return Fail(name.error());
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
-  const std::size_t colon = options.task.find(':');
-  const std::string task = options.task.substr(0, colon);
-  const std::string index = colon == std::string::npos ? "-1" : options.task.substr(colon + 1);
-  const Result<json> answer = server->Get(
-      fmt::format("/api/v2/dags/{}/dagRuns/{}/taskInstances/{}/explain?map_index={}",
-                  Segment(options.dag_id), Segment(options.run_id), Segment(task), Segment(index)));
+  const Result<json> answer = server->Get(fmt::format(
+      "/api/v2/dags/{}/dagRuns/{}/taskInstances/{}/explain?map_index={}", Segment(options.dag_id),
+      Segment(options.run_id), Segment(name->task_id), name->map_index));
   if (!answer.ok()) return Fail(answer.error());
   if (cli.json()) {
     PrintJson(*answer);
@@ -119,7 +122,7 @@ void AddTaskVerbs(CommandLine& line, Cli& cli) {
   line.Add("task explain", "why a task instance does not run")
       .Arg("DAG", explain->dag_id, "dag_id")
       .Arg("RUN", explain->run_id, "run id, or ~latest")
-      .Arg("TASK", explain->task, "task id, or TASK:INDEX of a mapped one")
+      .Arg("TASK", explain->task, "task id; TASK:INDEX or TASK[INDEX] of a mapped one")
       .Do([&cli, explain] { return Explain(cli, *explain); });
   line.Add("pool list", "pools with what holds their slots").Do([&cli] { return Pools(cli); });
   auto pool = std::make_shared<PoolOptions>();

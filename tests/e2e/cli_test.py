@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """cli_test.py NIGHTMILL SOURCE: the command line as a user types it: forms, exit codes, JSON."""
 import json
+import os
+import pathlib
+import signal
+import subprocess
 import unittest
 
 import harness
@@ -190,6 +194,8 @@ def runs(rule, parents):
 
 
 class Online(harness.DaemonTest):
+    WORDS = ("--worker-slots", "4")
+
     def cli(self, code, *words, **options):
         answer = self.daemon.cli(*words, **options)
         self.assertEqual(answer.returncode, code, f"{words}: {answer.stdout}{answer.stderr}")
@@ -259,6 +265,162 @@ class Online(harness.DaemonTest):
         self.assertEqual(self.daemon.ended("slow")["state_reason"], "cancelled")
         self.cli(7, "run", "cancel", "slow", "r")
         self.scribes.open("long")
+
+    def follow(self, *words):
+        """Starts a verb that waits; stopped with the test."""
+        verb = subprocess.Popen([harness.NIGHTMILL, *words], env=self.daemon.env, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(verb.communicate)
+        self.addCleanup(verb.kill)
+        return verb
+
+    def wait_until_following(self, *verbs):
+        """Until each has slept some times between two looks."""
+        def looked(verb):
+            status = pathlib.Path(f"/proc/{verb.pid}/status").read_text()
+            return int(status.rpartition("\nvoluntary_ctxt_switches:")[2].split()[0]) > 15
+        harness.wait(lambda: all(map(looked, verbs)), "all verbs have looked at the server")
+
+    def restart(self):
+        """Another daemon on another port, some time after the first is gone."""
+        self.daemon.kill()
+        self.daemon.port = 0
+        harness.wait(lambda: self.daemon.cli("health").returncode == 8, "no server")
+        self.daemon.start()
+
+    def test_a_restart_while_waiting(self):
+        scheduled = {"dag_id": "range", "schedule": {"cron": "0 6 * * *", "catchup": "none",
+                                                     "start_date": "2026-01-01"},
+                     "tasks": [self.scribes.task("wide", "gate", "long")]}
+        failing = {"dag_id": "failing", "tasks": [self.scribes.task("late", "gate", "long"),
+                                                  {"id": "no", "type": "shell", "run": "exit 3",
+                                                   "depends_on": ["late"]}]}
+        for dag in (scheduled, failing):
+            self.cli(0, "dag", "apply", self.daemon.write(f"{dag['dag_id']}.json", dag))
+        self.cli(0, "run", "trigger", "slow", "--run-id", "r")
+        made = self.json_of(0, "backfill", "create", "range", "2026-01-01", "2026-01-02")
+        verbs = [(0, self.follow("run", "watch", "slow", "r")),
+                 (5, self.follow("run", "trigger", "failing", "--wait")),
+                 (0, self.follow("run", "watch", "slow", "r", "-o", "json")),
+                 (0, self.follow("backfill", "watch", str(made["id"])))]
+        for task in ("long", "late", "wide"):
+            self.scribes.started(task)
+        self.wait_until_following(*(verb for _, verb in verbs))
+        self.restart()
+        self.scribes.open("long")
+        for code, verb in verbs:
+            out, err = verb.communicate(timeout=harness.PATIENCE_S)
+            with self.subTest(words=verb.args):
+                self.assertEqual(verb.returncode, code, out + err)
+                quiet = "json" in verb.args
+                self.assertEqual(err.count("does not answer"), 0 if quiet else 1, err)
+                if quiet:
+                    self.assertEqual(json.loads(out)["state"], "success")
+
+    def test_no_server_for_long(self):
+        self.cli(0, "run", "trigger", "slow", "--run-id", "r")
+        late = self.follow("run", "watch", "slow", "r", "--timeout", "700ms")
+        endless = self.follow("run", "watch", "slow", "r")
+        self.scribes.started("long")
+        self.wait_until_following(late, endless)
+        self.daemon.kill()
+        self.assertIn("nightmill run watch slow r", late.communicate(timeout=60)[1])
+        self.assertEqual(late.returncode, 6)
+        endless.send_signal(signal.SIGINT)
+        self.assertIn("detached", endless.communicate(timeout=60)[1])
+        self.assertEqual(endless.returncode, 130)
+        self.daemon.start()
+        self.scribes.open("long")
+
+    def test_long_lists(self):
+        for number in range(7):
+            self.cli(0, "run", "trigger", "good", "--run-id", f"r{number}", "--logical-date",
+                     f"2026-01-0{number + 1}T00:00:00Z")
+        self.cli(5, "run", "trigger", "bad", "--wait")
+        for words, shown, last in (
+                ([], 8, None), (["--limit", "0"], 8, None),
+                (["--limit", "3"], 3, "3 of 8 runs; --limit 0 or --offset 3 for more"),
+                (["--limit", "3", "--offset", "3"], 3,
+                 "3 of 8 runs; --limit 0 or --offset 6 for more"),
+                (["--limit", "3", "--offset", "5"], 3, None), (["--offset", "9"], 0, None)):
+            with self.subTest(words=words):
+                lines = self.cli(0, "run", "list", *words).stdout.splitlines()
+                self.assertEqual(len(lines), 1 + shown + (last is not None), lines)
+                if last:
+                    self.assertEqual(lines[-1], last)
+                answer = self.json_of(0, "run", "list", *words)
+                self.assertEqual((len(answer["dag_runs"]), answer["total_entries"]), (shown, 8))
+        for _ in range(3):
+            self.cli(0, "backfill", "create", "good", "2026-01-11", "2026-01-11",
+                     "--reprocess-behavior", "completed", "--wait")
+        self.assertIn("2 of 3 backfills; --limit 0 or --offset 2 for more",
+                      self.cli(0, "backfill", "list", "--limit", "2").stdout)
+
+    def test_names_of_task_instances(self):
+        mapped = {"dag_id": "mapped", "tasks": [
+            {"id": "m", "type": "shell", "run": "echo item $NIGHTMILL_MAP_INDEX",
+             "map": {"over": [7, 8, 9]}}]}
+        self.cli(0, "dag", "apply", self.daemon.write("mapped.json", mapped))
+        self.cli(0, "run", "trigger", "mapped", "--wait", "60s")
+        for name, lines in (("m", 3), ("m:1", 1), ("m[1]", 1)):
+            said = self.cli(0, "run", "logs", "mapped", "--task", name).stdout
+            self.assertEqual(said.count("item"), lines, said)
+        self.assertIn("m[1]", self.cli(0, "task", "explain", "mapped", "~latest", "m[1]").stdout)
+        for name, code in (("m:3", 3), ("m:x", 2), ("m[1", 2), ("m[]", 2), ("m:-1", 2)):
+            for words in (["run", "logs", "mapped", "--task", name],
+                          ["task", "explain", "mapped", "~latest", name]):
+                self.assertIn("next:", self.cli(code, *words).stderr, words)
+
+    def test_forms_of_waiting(self):
+        for wait in (["--wait=50ms"], ["--wait", "50ms"], ["--wait", "PT0.05S"]):
+            late = self.cli(6, "run", "trigger", "slow", *wait)
+            self.assertIn("nightmill run watch slow", late.stderr)
+        self.cli(0, "run", "trigger", "--wait", "good")
+        before = self.daemon.run_count("good")
+        bad = self.cli(2, "run", "trigger", "good", "--wait=soon")
+        self.assertIn("next:", bad.stderr)
+        self.assertEqual(self.daemon.run_count("good"), before, "started in spite of the error")
+        self.scribes.open("long")
+
+    def test_times_without_a_zone(self):
+        for given, utc in (("2026-02-01", "2026-02-01T00:00:00Z"),
+                           ("2026-02-02T06:30", "2026-02-02T06:30:00Z"),
+                           ("2026-02-03 06:30:15", "2026-02-03T06:30:15Z"),
+                           ("2026-02-04T06:30:00+02:00", "2026-02-04T04:30:00Z")):
+            run_id = self.cli(0, "run", "trigger", "good", "--logical-date", given)
+            self.assertEqual(self.daemon.run_of("good")["logical_date"], utc)
+            self.assertEqual("taken as UTC" in run_id.stderr, "+" not in given, run_id.stderr)
+        self.assertIn("(UTC)", self.cli(0, "run", "list").stdout)
+        said = self.cli(0, "run", "trigger", "good", "--logical-date", "2026-02-05T00:00:00Z",
+                        "--interval", "2026-02-01T00:00", "2026-02-02T00:00")
+        self.assertEqual(said.stderr.count("taken as UTC"), 2)
+        self.assertEqual(self.daemon.run_of("good")["data_interval_end"], "2026-02-02T00:00:00Z")
+        plain = self.cli(0, "schedule", "next", "0 6 * * *", "--start", "2026-01-01T06:00", "-n",
+                         "1")
+        self.assertEqual(plain.stdout, "2026-01-02T06:00:00+00:00\n")
+        self.cli(0, "dag", "test", "good.json", "--logical-date", "2026-02-01T00:00")
+        self.assertIn("UTC", self.cli(0, "backfill", "create", "good", "2026-03-01T00:00",
+                                      "2026-03-02", "--dry-run").stderr)
+        for given in ("yesterday", "2026-02-30", "2026-02-01T25:00", "2026-02-01T06:00 CET"):
+            for words in (["run", "trigger", "good", "--logical-date", given],
+                          ["schedule", "next", "0 6 * * *", "--start", given]):
+                self.assertIn("UTC", self.cli(2, *words).stderr)
+
+    def test_lost_attempts(self):
+        self.assertNotIn("lost", self.cli(0, "health").stdout)
+        self.cli(0, "run", "trigger", "slow", "--run-id", "r")
+        self.scribes.started("long")
+        os.kill(self.daemon.worker(), signal.SIGKILL)
+        self.scribes.started("long", 2)
+        self.assertIn("1 attempt lost, the last time: ", self.cli(0, "task", "list", "slow").stdout)
+        row = self.json_of(0, "task", "list", "slow")["task_instances"][0]
+        self.assertEqual(row["lost_attempts"], 1)
+        self.assertTrue(row["lost_reason"])
+        self.assertIn("LOST ATTEMPTS", self.cli(0, "run", "list").stdout)
+        self.assertEqual(self.json_of(0, "run", "list")["dag_runs"][0]["lost_attempts"], 1)
+        self.assertIn("lost attempts: 1", self.cli(0, "health").stdout)
+        self.scribes.open("long")
+        self.assertEqual(self.daemon.ended("slow")["lost_attempts"], 1)
 
     def test_tasks(self):
         self.cli(5, "run", "trigger", "bad", "--wait")
