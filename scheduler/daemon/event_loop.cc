@@ -1,6 +1,7 @@
 #include "scheduler/daemon/event_loop.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,8 +10,8 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
-#include "scheduler/daemon/clock.h"
 #include "core/base/overloaded.h"
+#include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/worker_gateway.h"
 
 namespace nightmill {
@@ -19,6 +20,11 @@ namespace {
 // That an attempt has started decides nothing; it waits this long for a commit that is needed
 // anyway, which spares short attempts one of their two commits.
 constexpr std::chrono::milliseconds kLazyMail{20};
+
+// Memory that a large backfill needed stays with malloc when the engine has freed it; after so many
+// rows and so long a silence it goes back to the system.
+constexpr std::size_t kTrimAfterRows = 5'000;
+constexpr std::chrono::seconds kTrimAfterQuiet{1};
 
 Error Leaving() { return Unavailable("the daemon is shutting down", "try again when it is back"); }
 Error TimedOut(Duration timeout) {
@@ -49,7 +55,7 @@ bool SetRequestId(Event& event, RequestId id) {
 }  // namespace
 
 EventLoop::EventLoop(boost::asio::io_context& io, Engine& engine, Store& store)
-    : io_(io), engine_(engine), store_(store), timer_(io), soon_(io) {}
+    : io_(io), engine_(engine), store_(store), timer_(io), soon_(io), quiet_(io) {}
 
 EventLoop::~EventLoop() { Close(); }
 
@@ -217,6 +223,8 @@ void EventLoop::Pump() {
   CommitOrDie(step, batch);
   Perform(step, batch, replies);
   SleepUntil(step.wake_at);
+  rows_since_trim_ += step.changes.size();
+  if (rows_since_trim_ >= kTrimAfterRows) TrimWhenQuiet();
   const Status checkpointed = store_.MaybeCheckpoint();
   if (!checkpointed.ok()) DieOfStore(checkpointed.error());
 }
@@ -264,6 +272,16 @@ void EventLoop::Execute(Command& command, std::map<RequestId, Pending>& replies)
                  },
              },
              command);
+}
+
+// Each turn sets the timer anew, so it fires in the first pause.
+void EventLoop::TrimWhenQuiet() {
+  quiet_.expires_after(kTrimAfterQuiet);
+  quiet_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    malloc_trim(0);
+    rows_since_trim_ = 0;
+  });
 }
 
 void EventLoop::SleepUntil(std::optional<Instant> wake_at) {

@@ -69,6 +69,7 @@ class EventLoop : public Mailbox {
   void Execute(Command& command, std::map<RequestId, Pending>& replies);
   void CommitOrDie(const Step& step, const Batch& batch);
   void SleepUntil(std::optional<Instant> wake_at);
+  void TrimWhenQuiet();
 
   boost::asio::io_context& io_;
   Engine& engine_;
@@ -76,6 +77,8 @@ class EventLoop : public Mailbox {
   WorkerGateway* gateway_ = nullptr;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer soon_;  // for mail that nothing waits for
+  boost::asio::steady_timer quiet_;
+  std::size_t rows_since_trim_ = 0;
   std::function<void(bool)> on_stop_;
 
   std::mutex mutex_;  // guards the members below
