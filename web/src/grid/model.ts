@@ -34,37 +34,46 @@ export interface GridRow {
   mapped: boolean;
 }
 
-// Rows in the order of the tasks; a group stands where its first task does.
+// Rows in the order of the tasks; a group stands where its first task does, its members right below it.
 export function rowsOf(data: GridData, folded: ReadonlySet<string>, filter: string): GridRow[] {
   const parents = new Map(data.groups.map((group) => [group.id, group.parent]));
-  const chain = (group: string | null): string[] => {
-    const out: string[] = [];
-    for (let at = group; at !== null && out.length < 64; at = parents.get(at) ?? null) out.unshift(at);
-    return out;
+  const top: Entry[] = [];
+  const groups = new Map<string, { row: GridRow; inside: Entry[] }>();
+  const listOf = (group: string | null, depth: number): Entry[] => {
+    if (group === null || depth > 64) return top;
+    let found = groups.get(group);
+    if (!found) {
+      const around = listOf(parents.get(group) ?? null, depth + 1);
+      const row: GridRow = { key: `group:${group}`, label: group, depth: 0, group: true, open: !folded.has(group),
+        tasks: [], mapped: false };
+      found = { row, inside: [] };
+      groups.set(group, found);
+      around.push(found);
+    }
+    return found.inside;
   };
-  const rows: GridRow[] = [];
-  const groups = new Map<string, GridRow>();
   const wanted = filter.toLowerCase();
   data.tasks.forEach((task, index) => {
     if (wanted && !task.id.toLowerCase().includes(wanted)) return;
-    const path = chain(task.group);
-    let hidden = false;
-    path.forEach((id, depth) => {
-      let row = groups.get(id);
-      if (!row) {
-        row = { key: `group:${id}`, label: id, depth, group: true, open: !folded.has(id), tasks: [],
-          mapped: false };
-        groups.set(id, row);
-        if (!hidden) rows.push(row);
-      }
-      row.tasks.push(index);
-      hidden ||= !row.open;
-    });
-    if (hidden) return;
-    rows.push({ key: task.id, label: task.label, depth: path.length, group: false, open: true,
-      tasks: [index], mapped: task.mapped });
+    const row: GridRow = { key: task.id, label: task.label, depth: 0, group: false, open: true, tasks: [index],
+      mapped: task.mapped };
+    listOf(task.group, 0).push({ row, inside: [] });
   });
+  const rows: GridRow[] = [];
+  const walk = (list: Entry[], depth: number, shown: boolean): number[] => list.flatMap((entry) => {
+    entry.row.depth = depth;
+    if (shown) rows.push(entry.row);
+    const inside = walk(entry.inside, depth + 1, shown && entry.row.open);
+    entry.row.tasks.push(...inside);
+    return entry.row.tasks;
+  });
+  walk(top, 0, true);
   return rows;
+}
+
+interface Entry {
+  row: GridRow;
+  inside: Entry[];
 }
 
 export function stateAt(data: GridData, run: number, row: GridRow): StateWord {

@@ -18,7 +18,7 @@ export function backfillWord(one: Backfill): string {
 }
 
 export function BackfillLine({ backfill }: { backfill: Backfill }) {
-  const strip = useResource<BackfillStrip>(path`/ui/backfills/${backfill.id}/strip`, ofBackfills);
+  const strip = useResource<BackfillStrip>(path`/ui/backfills/${backfill.id}`, ofBackfills);
   const { done, all, failed } = doneOf(strip.data?.counts ?? backfill.counts);
   const state = strip.data?.state ?? backfill.state;
   const eta = strip.data?.eta ?? backfill.eta;

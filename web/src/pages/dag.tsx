@@ -1,17 +1,18 @@
 // A DAG: grid, graph, runs, file. What is chosen (view, run, task, folded groups, filter) is in the address.
 import { useMemo } from 'preact/hooks';
-import { Link, useLocation, useParams } from 'wouter-preact';
+import { Link, useLocation } from 'wouter-preact';
 
 import { asProblem, send } from '../api/client';
 import type { DagDetails, DagSource } from '../api/types';
 import { plural } from '../base/format';
 import { path, to } from '../base/url';
-import { never, useResource } from '../store/resource';
+import { never, useResource, useTopics } from '../store/resource';
 import { may } from '../store/session';
 import { lazy } from '../ui/lazy';
 import { useKeys } from '../ui/keys';
 import { toast, toastProblem } from '../ui/live';
 import { PageHead, ProblemNote } from '../ui/parts';
+import { useIds } from '../ui/query';
 import { Ago, Time } from '../ui/time';
 import { DagGrid } from './dag_grid';
 import { DagRuns } from './dag_runs';
@@ -80,10 +81,11 @@ function Head({ id, dag, refresh }: { id: string; dag: DagDetails | undefined; r
 }
 
 export function DagPage() {
-  const { dag = '', view = '' } = useParams<{ dag: string; view?: string }>();
+  const { dag = '', view = '' } = useIds<{ dag: string; view?: string }>();
   const [, go] = useLocation();
   const details = useResource<DagDetails>(path`/api/v2/dags/${dag}/details`, (event) =>
     event.dag_id === dag && (event.kind.startsWith('dag.') || event.kind === 'run.state'));
+  useTopics(`dag:${dag}`);
   useKeys([
     { keys: 'r', does: 'trigger', group: 'DAG', run: () => go(to.trigger(dag)) },
     { keys: 'g g', does: 'grid', group: 'DAG', run: () => go(to.dag(dag)) },

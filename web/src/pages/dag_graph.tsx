@@ -1,6 +1,6 @@
 // The graph of a DAG, with the states of one run if the address names it.
 import { useMemo } from 'preact/hooks';
-import { Link, useLocation, useParams } from 'wouter-preact';
+import { Link, useLocation } from 'wouter-preact';
 
 import type { DagRunCollection, GraphAnswer } from '../api/types';
 import { runLabel } from '../base/format';
@@ -11,7 +11,7 @@ import type { Graph } from '../graph/model';
 import { patchGraph } from '../store/patches';
 import { ofDag, useResource } from '../store/resource';
 import { Facts, ProblemNote } from '../ui/parts';
-import { useQuery } from '../ui/query';
+import { useIds, useQuery } from '../ui/query';
 import { State, StateCounts } from '../ui/state';
 import { Took } from '../ui/time';
 
@@ -44,8 +44,11 @@ export function graphOf(answer: GraphAnswer): Graph {
   };
 }
 
+// More groups than these fold by a double click on them, or all at once.
+const MOST_FOLDS = 8;
+
 export default function DagGraph() {
-  const { dag = '' } = useParams<{ dag: string }>();
+  const { dag = '' } = useIds<{ dag: string }>();
   const query = useQuery();
   const [, go] = useLocation();
   const runs = useResource<DagRunCollection>(
@@ -54,7 +57,7 @@ export default function DagGraph() {
   // Without a choice the newest run is followed: what a person opens the graph for is what goes on now.
   const run = query.get('run') || list.find((one) => one.start_date)?.dag_run_id || '';
   const view = useResource<GraphAnswer>(runs.data || runs.error ?
-    withQuery(path`/ui/graph/${dag}`, { run_id: run }) : null, ofDag(dag), patchGraph);
+    withQuery(path`/ui/graph/${dag}`, { dag_run_id: run }) : null, ofDag(dag), patchGraph);
   const version = view.data?.version_number;
   const shape = view.data && `${version} ${view.data.nodes.length} ${view.data.edges.length}`;
   const graph = useMemo(() => view.data && graphOf(view.data), [shape]);
@@ -87,7 +90,12 @@ export default function DagGraph() {
           query.set({ only: query.get('only') === 'failed' ? null : 'failed' })}>
           Failed and their upstream
         </button>
-        {graph?.groups.map((group) => (
+        {graph && graph.groups.length > 1 && (
+          <button onClick={() => query.set({ fold: folded.size > 0 ? null : graph.groups.map((group) => group.id) })}>
+            {folded.size > 0 ? 'Unfold all' : 'Fold all'}
+          </button>
+        )}
+        {graph?.groups.slice(0, MOST_FOLDS).map((group) => (
           <button key={group.id} class="plain small" aria-pressed={!folded.has(group.id)}
             onClick={() => fold(group.id)}>{folded.has(group.id) ? '▸' : '▾'} {group.id}</button>
         ))}

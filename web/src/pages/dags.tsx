@@ -7,7 +7,7 @@ import { asProblem, send } from '../api/client';
 import type { DagCard, DagCardCollection } from '../api/types';
 import { count, plural } from '../base/format';
 import { path, to, withQuery } from '../base/url';
-import { useResource } from '../store/resource';
+import { useEvery, useResource } from '../store/resource';
 import { may } from '../store/session';
 import { RunBars } from '../ui/bars';
 import { announce, toastProblem } from '../ui/live';
@@ -94,10 +94,10 @@ function DagRow({ dag, picked, onPick }: RowProps) {
           {dag.owners.length > 0 && ` · ${dag.owners.join(', ')}`}
         </span>
       </span>
-      <span class="dag-now"><NowAt dag={dag} /></span>
       <span class="dag-bars">
         <RunBars bars={dag.bars} onOpen={(run) => go(to.run(dag.dag_id, run))} />
       </span>
+      <span class="dag-now"><NowAt dag={dag} /></span>
       <span class="dag-next small">
         {dag.next_run_after && !dag.is_paused ? <Ago at={dag.next_run_after} dagZone={dag.timezone} /> :
           <span class="muted">-</span>}
@@ -116,6 +116,7 @@ async function setPaused(ids: string[], paused: boolean): Promise<void> {
 export function DagsPage() {
   const query = useQuery();
   const view = useResource<DagCardCollection>(withQuery('/ui/dags', { limit: 1000 }));
+  useEvery(10, view);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const text = query.get('q');
   const show = query.get('show');
@@ -175,8 +176,8 @@ export function DagsPage() {
       {view.data && (
         <div class="dag-list">
           <div class="dag-row head small muted" aria-hidden="true">
-            <span /><span>DAG</span><span class="dag-now">Now at</span>
-            <span class="dag-bars">Last runs</span><span class="dag-next">Next run</span>
+            <span /><span>DAG</span><span class="dag-bars">Last runs</span>
+            <span class="dag-now">Now at</span><span class="dag-next">Next run</span>
             <span class="dag-trigger" />
           </div>
           <VirtualRows items={shown} height={ROW} keyOf={(dag) => dag.dag_id} label="DAGs">

@@ -1,11 +1,11 @@
 // What a person on duty wants to know first: is the server well, what needs me, what runs today.
 import { Link } from 'wouter-preact';
 
-import type { AttentionItem, BackfillCollection, HomeAnswer } from '../api/types';
+import type { AttentionItem, Backfill, BackfillCollection, HomeAnswer } from '../api/types';
 import { count, plural, runLabel } from '../base/format';
 import { to } from '../base/url';
 import { setServerTime } from '../store/clock';
-import { ofBackfills, useResource } from '../store/resource';
+import { ofBackfills, useEvery, useResource } from '../store/resource';
 import { BackfillLine } from './backfill_line';
 import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
 import { Ago, Countdown } from '../ui/time';
@@ -44,13 +44,13 @@ function Attention({ items, total }: { items: AttentionItem[]; total: number }) 
         return (
           <li key={`${item.kind} ${item.dag_id} ${item.dag_run_id} ${item.task_id} ${item.map_index} ${item.name}`}>
             <span class={`word ${kind.bad ? 'danger-text' : 'warn-text'}`}>{kind.word}</span>
-            <span class="grow">
+            <span class="ellipsis">
               <Link href={placeOf(item)} class="strong">
                 {[item.dag_id, item.task_id].filter(Boolean).join(' · ') || item.name}
               </Link>{' '}
-              {item.dag_run_id && <span class="muted mono">{runLabel(item.dag_run_id)}</span>}
-              <span class="message">{item.message}</span>
+              {item.dag_run_id && <span class="muted">{runLabel(item.dag_run_id)}</span>}
             </span>
+            <span class="message">{item.message}</span>
             <span class="when small">
               {item.until ? <Countdown at={item.until} /> : <Ago at={item.since} />}
             </span>
@@ -103,13 +103,11 @@ function Counts({ home }: { home: HomeAnswer }) {
   );
 }
 
-function Backfills() {
-  const view = useResource<BackfillCollection>('/api/v2/backfills?limit=5&order_by=-id', ofBackfills);
-  const recent = (view.data?.backfills ?? []).slice(0, 3);
+function Backfills({ recent }: { recent: Backfill[] }) {
   if (recent.length === 0) return null;
   return (
     <Section title="Backfills" note={<Link href="/backfills">all</Link>}>
-      {recent.map((one) => <BackfillLine key={one.id} backfill={one} />)}
+      {recent.slice(0, 3).map((one) => <BackfillLine key={one.id} backfill={one} />)}
     </Section>
   );
 }
@@ -129,6 +127,7 @@ function StartHere({ dag, backfill }: { dag: string; backfill: number | null }) 
 export function HomePage() {
   const view = useResource<HomeAnswer>('/ui/home');
   const backfills = useResource<BackfillCollection>('/api/v2/backfills?limit=5&order_by=-id', ofBackfills);
+  useEvery(10, view);
   const home = view.data;
   if (home && view.fresh) setServerTime(Date.parse(home.time));
   const newest = backfills.data?.backfills[0];
@@ -137,15 +136,13 @@ export function HomePage() {
       <PageHead title={<span class="visually-hidden">Home</span>} below={home && <Health home={home} />} />
       <ProblemNote problem={view.error} />
       {home && <Counts home={home} />}
-      <div class="home-columns">
-        {home && (
-          <Section title="Needs attention"
-            note={home.attention_total > 0 ? plural(home.attention_total, 'item') : undefined}>
-            <Attention items={home.attention} total={home.attention_total} />
-          </Section>
-        )}
-        <Backfills />
-      </div>
+      {home && (
+        <Section title="Needs attention"
+          note={home.attention_total > 0 ? plural(home.attention_total, 'item') : undefined}>
+          <Attention items={home.attention} total={home.attention_total} />
+        </Section>
+      )}
+      <Backfills recent={backfills.data?.backfills ?? []} />
       <Timeline />
       {newest && <StartHere dag={newest.dag_id} backfill={newest.id} />}
       {home && home.counts.dags.total === 0 && <Empty text="No DAG yet. Write one and apply it:"

@@ -1,23 +1,23 @@
 // One run: its tasks as they go, why it is where it is, what it was started with.
 import { useMemo, useState } from 'preact/hooks';
-import { Link, useLocation, useParams } from 'wouter-preact';
+import { Link, useLocation } from 'wouter-preact';
 
 import { asProblem, send } from '../api/client';
 import type {
-  DagDetails, DagRun, DagRunCollection, RunExplanation, TaskInstance, TaskInstanceCollection,
+  DagDetails, DagRun, DagRunCollection, GraphAnswer, RunExplanation, TaskInstance, TaskInstanceCollection,
 } from '../api/types';
 import { brief, count, plural, runLabel } from '../base/format';
 import { type Json, same } from '../base/params';
 import { isFinished, runReason, stateLabel, worstState } from '../base/states';
 import { path, to, withQuery } from '../base/url';
 import { patchRun, patchTasks } from '../store/patches';
-import { never, ofDag, ofRun, useResource } from '../store/resource';
+import { never, ofDag, ofRun, useResource, useTopics } from '../store/resource';
 import { may } from '../store/session';
 import { GanttBar, type Range, rangeOf } from '../ui/gantt';
 import { useKeys } from '../ui/keys';
 import { toast, toastProblem } from '../ui/live';
 import { Facts, PageHead, ProblemNote, Section, Waiting } from '../ui/parts';
-import { useQuery } from '../ui/query';
+import { useIds, useQuery } from '../ui/query';
 import { Glyph, State, StateCounts } from '../ui/state';
 import { Interval, Time, Took } from '../ui/time';
 import { Reasons } from './why';
@@ -27,8 +27,11 @@ interface TaskGroup {
   rows: TaskInstance[];
 }
 
-export function groupTasks(rows: TaskInstance[]): TaskGroup[] {
-  const groups = new Map<string, TaskInstance[]>();
+// In the order of the graph; what the graph does not know comes last.
+export function groupTasks(rows: TaskInstance[], order: string[]): TaskGroup[] {
+  const known = new Set(rows.map((row) => row.task_id));
+  const groups = new Map<string, TaskInstance[]>(
+    order.filter((task) => known.has(task)).map((task) => [task, []]));
   for (const row of rows) {
     const list = groups.get(row.task_id);
     if (list) list.push(row);
@@ -84,12 +87,12 @@ function MappedRow({ group, range, open, onToggle }:
   );
 }
 
-function Tasks({ run, list }: { run: DagRun; list: TaskInstanceCollection }) {
+function Tasks({ run, list, order }: { run: DagRun; list: TaskInstanceCollection; order: string[] }) {
   const query = useQuery();
   const opened = query.all('open');
   const filter = query.get('q').toLowerCase();
   const range = rangeOf(list.task_instances, run.start_date, run.end_date);
-  const groups = useMemo(() => groupTasks(list.task_instances), [list]);
+  const groups = useMemo(() => groupTasks(list.task_instances, order), [list, order]);
   const toggle = (task: string) => query.set({
     open: opened.includes(task) ? opened.filter((one) => one !== task) : [...opened, task] });
   return (
@@ -246,17 +249,20 @@ function useNeighbours(dag: string, run: string) {
 }
 
 export function RunPage() {
-  const { dag = '', run: id = '' } = useParams<{ dag: string; run: string }>();
+  const { dag = '', run: id = '' } = useIds<{ dag: string; run: string }>();
   const [, go] = useLocation();
   const address = path`/api/v2/dags/${dag}/dagRuns/${id}`;
   const view = useResource<DagRun>(address, ofRun(dag, id), patchRun);
   const tasks = useResource<TaskInstanceCollection>(`${address}/taskInstances?limit=1000`, ofRun(dag, id),
     patchTasks);
+  const graph = useResource<GraphAnswer>(withQuery(path`/ui/graph/${dag}`, { dag_run_id: id }), never);
+  const order = useMemo(() => graph.data?.nodes.map((node) => node.task_id) ?? [], [graph.data]);
   const details = useResource<DagDetails>(path`/api/v2/dags/${dag}/details`, never);
   const run = view.data;
   const open = run !== undefined && !isFinished(run.state);
   const why = useResource<RunExplanation>(open ? `${address}/explain` : null, ofRun(dag, id));
   const { newer, older } = useNeighbours(dag, id);
+  useTopics(`run:${dag}/${id}`);
   useKeys([
     { keys: 'c', does: 'clear', group: 'Run', run: () => go(to.clear(dag, id)) },
     { keys: 'r', does: 'trigger', group: 'Run', run: () => go(to.trigger(dag)) },
@@ -271,7 +277,7 @@ export function RunPage() {
           <span class="row wrap">
             <State state={run.state} word={`${stateLabel(run.state)}${run.state_reason ?
               `: ${runReason(run.state_reason)}` : ''}`} />
-            <span class="muted">after</span> <Took from={run.start_date} till={run.end_date} seconds={run.duration} />
+            <span class="muted">{open ? 'for' : 'in'}</span> <Took from={run.start_date} till={run.end_date} seconds={run.duration} />
             {run.hidden_failures > 0 && <span class="warn-text">
               {plural(run.hidden_failures, 'hidden failure')}
             </span>}
@@ -285,13 +291,13 @@ export function RunPage() {
       {run ? (
         <div class="columns">
           <div class="stack">
-            {open && why.data && <Reasons title="Why it is where it is" reasons={why.data.reasons} />}
+            {open && why.data && why.data.reasons[0]?.code !== 'running' && <Reasons title="Why it is where it is" reasons={why.data.reasons} />}
             <ProblemNote problem={tasks.error} />
-            {tasks.data && <Tasks run={run} list={tasks.data} />}
+            {tasks.data && <Tasks run={run} list={tasks.data} order={order} />}
           </div>
           <aside class="stack" aria-label="About the run">
-            <Note run={run} refresh={view.refresh} />
             <RunFacts run={run} dag={details.data} />
+            <Note run={run} refresh={view.refresh} />
           </aside>
         </div>
       ) : !view.error && <Waiting />}

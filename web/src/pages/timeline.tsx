@@ -53,15 +53,16 @@ function Bar({ dag, run, from, till }: BarProps) {
   const word = ghost ? (run.state === 'expected' ? 'expected' : 'queued') : stateLabel(run.state);
   const title = `${dag}: ${word}\n${fullTime(start, zone.value)}`;
   const edge = ghost ? ' ghost' : (dark.value ? look.outlineOnDark : look.outlineOnLight) ? ' edged' : '';
+  // Failed runs stand out by their height too: a bar of seconds has no room for a cross.
+  const top = run.state === 'failed' ? 1 : 4;
   const open = () => run.dag_run_id && go(to.run(dag, run.dag_run_id));
   return (
     <svg class={`lane-bar${edge}`} x={`${x}%`} width={`${Math.max(wide, 0)}%`} y="0" height="20"
       overflow="visible" onClick={open}>
       <title>{title}</title>
-      <rect x="0" y="3" width="100%" height="14" rx="2.5" class="at-least"
+      <rect x="0" y={top} width={wide < 0.6 ? '5' : '100%'} height={20 - 2 * top} rx="2.5"
         fill={ghost ? 'transparent' : look.fill} />
-      {wide < 0.6 && <rect x="0" y="3" width="5" height="14" rx="2" fill={ghost ? 'transparent' : look.fill} />}
-      {run.state === 'failed' && <path d="M1 7l3 6M4 7l-3 6" class="lane-cross" />}
+      {run.state === 'failed' && wide > 0.9 && <path d="M2.5 7l5 6M7.5 7l-5 6" class="lane-cross" />}
     </svg>
   );
 }
@@ -122,6 +123,8 @@ export function Timeline() {
               </svg>
             </div>
           ))}
+          {(view.data?.total_entries ?? 0) > lanes.length && <p class="muted small">
+            and {(view.data?.total_entries ?? 0) - lanes.length} more DAGs</p>}
         </div>
       )}
     </Section>

@@ -5,7 +5,7 @@ import { type Signal, signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 
 import { ask, asProblem, Problem } from '../api/client';
-import { listen, type LiveEvent } from '../api/events';
+import { listen, type LiveEvent, want } from '../api/events';
 
 export type Touches = (event: LiveEvent) => boolean;
 // Changes the data at once by what the event says; undefined: it cannot.
@@ -100,6 +100,25 @@ export function resourceOf<T>(url: string): Resource<T> {
 
 export function forgetAll(): void {
   cache.clear();
+}
+
+// Events of these topics arrive while the page is shown.
+export function useTopics(...topics: string[]): void {
+  useEffect(() => {
+    const releases = topics.map(want);
+    return () => releases.forEach((release) => release());
+  }, [topics.join(' ')]);
+}
+
+// Asks again now and then, for what no event tells (queues, forecasts): only while it is seen.
+export function useEvery(seconds: number, view: { refresh: () => Promise<void> }): void {
+  const latest = useRef(view);
+  latest.current = view;
+  useEffect(() => {
+    const timer = setInterval(() =>
+      document.visibilityState === 'visible' && void latest.current.refresh(), seconds * 1000);
+    return () => clearInterval(timer);
+  }, [seconds]);
 }
 
 export interface View<T> {

@@ -36,7 +36,7 @@ export function GanttBar({ rows, range }: { rows: TaskInstance[]; range: Range }
         const waited = start ?? (wait === null ? null : now.value);
         return (
           <g key={row.map_index}>
-            {wait !== null && waited !== null && waited - wait > 50 && stateOf(row.state) !== 'skipped' &&
+            {rows.length === 1 && wait !== null && waited !== null && waited - wait > 50 && stateOf(row.state) !== 'skipped' &&
               <rect x={share(wait)} width={wide(wait, waited)} y="6" height="2" class="gantt-wait" />}
             {start !== null && end !== null &&
               <rect x={share(start)} width={wide(start, end)} y="2" height="10" rx="2"

@@ -1,6 +1,6 @@
 // The page's state in its address. Small changes (filters, selections) replace the entry, so that
 // "back" leaves the page instead of undoing keystrokes.
-import { useLocation, useSearch } from 'wouter-preact';
+import { useLocation, useParams, useSearch } from 'wouter-preact';
 
 export interface Query {
   get(name: string): string;
@@ -30,4 +30,18 @@ export function useQuery(): Query {
       go(text ? `${place}?${text}` : place, { replace: true });
     },
   };
+}
+
+// The ids in the page's address. The router leaves reserved characters such as ":" encoded.
+export function useIds<T extends Record<string, string | undefined>>(): T {
+  const params = useParams<Record<string, string>>();
+  const out: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(params)) {
+    try {
+      out[name] = value === undefined ? undefined : decodeURIComponent(value);
+    } catch {
+      out[name] = value;
+    }
+  }
+  return out as T;
 }

@@ -60,7 +60,8 @@ export function Strip({ cells, label, onPick, titleOf }: StripProps) {
             width={CELL} height={CELL} class={onPick ? 'glyph pick' : 'glyph'}
             onClick={onPick && (() => onPick(i))}>
             {titleOf && <title>{titleOf(i)}</title>}
-            <GlyphBody state={state} />
+            {state === 'none' ? <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" class="planned" /> :
+              <GlyphBody state={state} />}
           </svg>
         ))}
       </svg>
