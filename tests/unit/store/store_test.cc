@@ -21,6 +21,12 @@ class StoreTest : public testing::Test {
   const std::string path_ = folder_.File("nightmill.db");
 };
 
+template <class Row>
+void ExpectOnly(const std::vector<Row>& rows, const Row& row) {
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_TRUE(Same(rows[0], row));
+}
+
 std::int64_t CountOf(Connection& db, std::string_view sql) {
   Statement statement = db.Prepare(sql);
   const Result<bool> found = statement.Step();
@@ -43,24 +49,15 @@ TEST_F(StoreTest, EveryChangeComesBackWithAllItsFields) {
                                              backfill, slot, FullEvent(1)}));
 
   const Snapshot snapshot = ValueOf(store.LoadActive());
-  ASSERT_EQ(snapshot.dags.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.dags[0], dag));
-  ASSERT_EQ(snapshot.versions.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.versions[0], version));
-  ASSERT_EQ(snapshot.runs.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.runs[0], run));
-  ASSERT_EQ(snapshot.tasks.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.tasks[0], task));
-  ASSERT_EQ(snapshot.attempts.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.attempts[0], attempt));
-  ASSERT_EQ(snapshot.targets.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.targets[0], target));
-  ASSERT_EQ(snapshot.pools.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.pools[0], pool));
-  ASSERT_EQ(snapshot.backfills.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.backfills[0], backfill));
-  ASSERT_EQ(snapshot.backfill_slots.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.backfill_slots[0], slot));
+  ExpectOnly(snapshot.dags, dag);
+  ExpectOnly(snapshot.versions, version);
+  ExpectOnly(snapshot.runs, run);
+  ExpectOnly(snapshot.tasks, task);
+  ExpectOnly(snapshot.attempts, attempt);
+  ExpectOnly(snapshot.targets, target);
+  ExpectOnly(snapshot.pools, pool);
+  ExpectOnly(snapshot.backfills, backfill);
+  ExpectOnly(snapshot.backfill_slots, slot);
   EXPECT_EQ(snapshot.last_run, RunKey(5));
   EXPECT_EQ(snapshot.last_attempt, AttemptId(8));
   EXPECT_EQ(snapshot.last_backfill, BackfillId(9));
@@ -80,12 +77,9 @@ TEST_F(StoreTest, DefaultRowsWithNothingSetComeBackEmpty) {
   attempt.epoch = Epoch(1);
   ASSERT_OK(store.Commit(std::vector<Change>{run, task, attempt}));
   const Snapshot snapshot = ValueOf(store.LoadActive());
-  ASSERT_EQ(snapshot.runs.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.runs[0], run));
-  ASSERT_EQ(snapshot.tasks.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.tasks[0], task));
-  ASSERT_EQ(snapshot.attempts.size(), 1u);
-  EXPECT_TRUE(Same(snapshot.attempts[0], attempt));
+  ExpectOnly(snapshot.runs, run);
+  ExpectOnly(snapshot.tasks, task);
+  ExpectOnly(snapshot.attempts, attempt);
 }
 
 // Second write of the same keys, every mutable field changed: the update lists lack no column.
@@ -302,6 +296,8 @@ TEST_F(StoreTest, AuditRowsAreChainedAndSharedWithTheChange) {
     previous = chain[i].hash;
   }
   EXPECT_EQ(ValueOf(queries.Runs({})).total, 1);
+  EXPECT_EQ(ValueOf(queries.LastAudit("run.trigger", "d/manual__1"))->id, AuditId(3));
+  EXPECT_FALSE(ValueOf(queries.LastAudit("run.cancel", "d/manual__1")).has_value());
 }
 
 TEST_F(StoreTest, HistoryIsFoundByIdDateAndRange) {
