@@ -309,8 +309,7 @@ class AggregateRun {
 };
 
 OpResult<std::string> RunAggregate(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(const Json json, ParseSpecText(text));
-  NM_ASSIGN_OR_RETURN(AggregateSpec spec, ParseAggregateSpec(json));
+  NM_ASSIGN_OR_RETURN(AggregateSpec spec, ParseSpec(text, ReadAggregate));
   return AggregateRun(std::move(spec), context).Run();
 }
 

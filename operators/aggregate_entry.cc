@@ -1,6 +1,7 @@
 // The catalog's entry of `aggregate`: what people and forms are told, and what a DAG file may say.
 #include <string>
 
+#include "operators/aggregate_spec.h"
 #include "operators/catalog.h"
 
 namespace nightmill {
@@ -93,8 +94,13 @@ OperatorEntry AggregateEntry() {
   schema += CheckSuiteSchema("Checks on the rows of the window.");
   schema += ", \"output\": " + CheckSuiteSchema("Checks on the result.");
   schema += "}}}, \"required\": [\"in\", \"out\", \"keys\", \"features\"]}";
-  return {"aggregate", TaskKind::kNative, "Features per key over a window of days.",
-          kDoc,        std::move(schema), {}};
+  return {"aggregate",
+          TaskKind::kNative,
+          "Features per key over a window of days.",
+          kDoc,
+          std::move(schema),
+          {},
+          FaultsOf<ReadAggregate>};
 }
 
 }  // namespace nightmill

@@ -9,131 +9,110 @@
 #include <set>
 
 #include "core/base/time.h"
-#include "core/schedule/time_zone.h"
+#include "core/dagfile/suggest.h"
 
 namespace nightmill {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 6> kOwnFields{"window",   "keys",    "null_key",
-                                                     "features", "derived", "checks"};
 constexpr std::size_t kMaxFeatures = 1000;
 constexpr int kMaxWindowDays = 3660;
+constexpr std::array<std::pair<std::string_view, NullKey>, 3> kNullKeys{
+    {{"keep", NullKey::kKeep}, {"drop", NullKey::kDrop}, {"fail", NullKey::kFail}}};
 
-const Json* Member(const Json& object, std::string_view name) {
-  const auto it = object.find(name);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-OpStatus OnlyFields(const Json& object, std::string_view pointer,
-                    std::initializer_list<std::string_view> names) {
-  if (!object.is_object()) return SpecError(pointer, "must be an object");
-  for (const auto& [key, value] : object.items()) {
-    if (std::find(names.begin(), names.end(), key) != names.end() || key.starts_with("x-"))
-      continue;
-    return SpecError(fmt::format("{}/{}", pointer, key), "unknown field");
-  }
-  return OpOk();
-}
-
-OpResult<std::string> Text(const Json& object, std::string_view pointer, std::string_view name,
-                           bool required) {
-  const Json* value = Member(object, name);
-  if (value == nullptr) {
-    if (!required) return std::string();
-    return SpecError(pointer, fmt::format("needs \"{}\"", name));
-  }
-  if (!value->is_string() || value->get_ref<const std::string&>().empty()) {
-    return SpecError(fmt::format("{}/{}", pointer, name), "must be a text, not empty");
-  }
-  return value->get<std::string>();
-}
-
-OpResult<expr::Node> Expression(const std::string& text, const std::string& pointer) {
+std::optional<expr::Node> Expression(SpecReader& spec, const std::string& pointer,
+                                     const std::string& text) {
   auto node = expr::Parse(text);
-  if (!node.ok()) return SpecError(pointer, node.error().message, node.error().hint);
-  return std::move(*node);
+  if (node.ok()) return std::move(*node);
+  spec.FailAt(spec_code::kExpression, pointer, node.error().message, node.error().hint);
+  return std::nullopt;
 }
 
-OpResult<std::optional<expr::Value>> Otherwise(const Json& object, const std::string& pointer) {
-  const Json* value = Member(object, "otherwise");
-  if (value == nullptr) return std::optional<expr::Value>();
-  if (value->is_number_integer()) {
-    return std::optional(expr::Value::Int(value->get<std::int64_t>()));
+std::optional<expr::Value> ReadOtherwise(SpecReader& spec) {
+  const Json* value = spec.Find("otherwise");
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() > INT64_MAX) {
+    return expr::Value::Double(value->get<double>());
   }
-  if (value->is_number_float()) return std::optional(expr::Value::Double(value->get<double>()));
-  return SpecError(pointer + "/otherwise", "must be a number");
+  if (value->is_number_integer()) return expr::Value::Int(value->get<std::int64_t>());
+  if (value->is_number_float()) return expr::Value::Double(value->get<double>());
+  spec.Fail(spec_code::kType, "otherwise", "expected a number");
+  return std::nullopt;
 }
 
-OpResult<FeatureSpec> ParseFeature(const Json& json, std::string pointer) {
-  NM_RETURN_IF_ERROR(
-      OnlyFields(json, pointer, {"name", "fn", "col", "where", "otherwise", "order_by", "ddof"}));
+const AggregateFnRow* ReadFunction(SpecReader& spec) {
+  std::vector<std::string_view> words;
+  for (const AggregateFnRow& row : AggregateFunctions()) words.push_back(row.word);
+  const auto at = spec.Word("fn", words);
+  return at ? &AggregateFunctions()[*at] : nullptr;
+}
+
+// Fields that this function needs or cannot have.
+void CheckFields(SpecReader& spec, const AggregateFnRow& row) {
+  const auto need = [&](std::string_view field) {
+    if (spec.Has(field)) return;
+    spec.Fail(spec_code::kMissing, "", fmt::format("\"{}\" is missing", field),
+              fmt::format("{} needs it", row.word));
+  };
+  const auto refuse = [&](std::string_view field, std::string message) {
+    if (spec.Has(field)) spec.Fail(spec_code::kMismatch, field, std::move(message));
+  };
+  if (row.needs_col) need("col");
+  if (row.word == "count_if") need("where");
+  if (!row.takes_otherwise || !spec.Has("where")) {
+    refuse("otherwise", "`otherwise` goes with a `where` and sum, avg, min or max");
+  }
+  if (row.fn == AggregateFn::kFirst || row.fn == AggregateFn::kLast) {
+    need("order_by");
+  } else {
+    refuse("order_by", "`order_by` goes with first and last only");
+  }
+  if (row.fn != AggregateFn::kVariance && row.fn != AggregateFn::kStddev) {
+    refuse("ddof", "`ddof` goes with variance and stddev only");
+  }
+}
+
+FeatureSpec ReadFeature(SpecReader& spec) {
   FeatureSpec feature;
-  feature.pointer = pointer;
-  NM_ASSIGN_OR_RETURN(feature.name, Text(json, pointer, "name", true));
-  NM_ASSIGN_OR_RETURN(const std::string word, Text(json, pointer, "fn", true));
-  const AggregateFnRow* row = nullptr;
-  std::string words;
-  for (const AggregateFnRow& r : AggregateFunctions()) {
-    if (r.word == word) row = &r;
-    if (!words.empty()) words += ' ';
-    words += r.word;
+  feature.pointer = spec.pointer();
+  spec.Require("name");
+  spec.Text("name", feature.name);
+  spec.Require("fn");
+  const AggregateFnRow* row = ReadFunction(spec);
+  if (row != nullptr) feature.fn = row->fn;
+  spec.Text("col", feature.column);
+  if (spec.Text("where", feature.where)) {
+    feature.condition = Expression(spec, spec.At("where"), feature.where);
   }
-  if (row == nullptr) {
-    return SpecError(pointer + "/fn", fmt::format("unknown function '{}'", word),
-                     "functions: " + words);
-  }
-  feature.fn = row->fn;
-  NM_ASSIGN_OR_RETURN(feature.column, Text(json, pointer, "col", row->needs_col));
-  NM_ASSIGN_OR_RETURN(feature.where, Text(json, pointer, "where", word == "count_if"));
-  if (!feature.where.empty()) {
-    NM_ASSIGN_OR_RETURN(feature.condition, Expression(feature.where, pointer + "/where"));
-  }
-  NM_ASSIGN_OR_RETURN(feature.otherwise, Otherwise(json, pointer));
-  if (feature.otherwise && (!row->takes_otherwise || feature.where.empty())) {
-    return SpecError(pointer + "/otherwise", "goes with a `where` and sum, avg, min or max");
-  }
-  const bool ordered = feature.fn == AggregateFn::kFirst || feature.fn == AggregateFn::kLast;
-  NM_ASSIGN_OR_RETURN(feature.order_by, Text(json, pointer, "order_by", ordered));
-  if (!ordered && !feature.order_by.empty()) {
-    return SpecError(pointer + "/order_by", "goes with first and last only");
-  }
-  if (const Json* ddof = Member(json, "ddof")) {
-    const bool moments = feature.fn == AggregateFn::kVariance || feature.fn == AggregateFn::kStddev;
-    if (!moments || !ddof->is_number_integer() || (*ddof != 0 && *ddof != 1)) {
-      return SpecError(pointer + "/ddof", "must be 0 or 1, with variance or stddev");
-    }
-    feature.ddof = ddof->get<int>();
-  }
+  feature.otherwise = ReadOtherwise(spec);
+  spec.Text("order_by", feature.order_by);
+  std::int64_t ddof = feature.ddof;
+  if (spec.Integer("ddof", 0, 1, ddof)) feature.ddof = static_cast<int>(ddof);
+  if (row != nullptr) CheckFields(spec, *row);
   return feature;
 }
 
-OpStatus ParseWindow(const Json& spec, AggregateSpec& out) {
+void ReadWindow(SpecReader& spec, AggregateSpec& out) {
   out.zone = out.common.timezone;
-  const Json* window = Member(spec, "window");
-  if (window == nullptr) return OpOk();
-  NM_RETURN_IF_ERROR(OnlyFields(*window, "/window", {"days", "by", "timezone"}));
-  const Json* days = Member(*window, "days");
-  if (days == nullptr || !days->is_number_integer() || *days < 1 || *days > kMaxWindowDays) {
-    return SpecError("/window/days", fmt::format("must be 1 to {}", kMaxWindowDays));
+  if (!spec.Has("window")) return;
+  spec.Object("window", [&out](SpecReader& window) {
+    window.Require("days");
+    window.Require("by");
+    std::int64_t days = 0;
+    if (window.Integer("days", 1, kMaxWindowDays, days)) out.window_days = static_cast<int>(days);
+    window.Text("by", out.window_by);
+    ReadZone(window, "timezone", out.zone);
+  });
+  // A text that renders to nothing counts as none.
+  if (!spec.Has("as_of") || (spec.rendered() && !out.common.as_of)) {
+    spec.Fail(spec_code::kMissing, "", "\"as_of\" is missing",
+              "the window ends with it: \"as_of\": \"{{ data_date }}\"");
   }
-  out.window_days = days->get<int>();
-  NM_ASSIGN_OR_RETURN(out.window_by, Text(*window, "/window", "by", true));
-  NM_ASSIGN_OR_RETURN(const std::string zone, Text(*window, "/window", "timezone", false));
-  if (!zone.empty()) out.zone = zone;
-  const auto found = TimeZone::Find(out.zone);
-  if (!found.ok()) {
-    return SpecError("/window/timezone", found.error().message, found.error().hint);
-  }
-  if (!out.common.as_of) {
-    return SpecError("/as_of", "is needed by the window", "\"as_of\": \"{{ ds }}\"");
-  }
-  return OpOk();
 }
 
 // "events_30d" next to a window of 31 days is more likely a slip than a wish.
-void LintName(const std::string& name, AggregateSpec& out) {
+void LintName(SpecReader& spec, const std::string& name, AggregateSpec& out) {
   if (out.window_days == 0 || name.empty() || name.back() != 'd') return;
   const std::size_t at = name.rfind('_');
   if (at == std::string::npos) return;
@@ -143,95 +122,128 @@ void LintName(const std::string& name, AggregateSpec& out) {
   if (error != std::errc{} || stop != end || days == out.window_days) return;
   out.warnings.push_back(
       fmt::format("feature '{}' says {} days, the window has {}", name, days, out.window_days));
+  spec.Warn(spec_code::kWindowName, "name", out.warnings.back());
 }
 
-OpStatus ParseKeys(const Json& spec, AggregateSpec& out) {
-  const Json* keys = Member(spec, "keys");
-  if (keys == nullptr || !keys->is_array() || keys->empty()) {
-    return SpecError("/keys", "must be a list of columns, not empty");
+// The columns of the result, in their order; what later ones may refer to.
+class OutputColumns {
+ public:
+  // A name that is not known makes any reference possible.
+  void Add(SpecReader& spec, const std::string& pointer, const std::string& name) {
+    if (name.empty() || spec.IsUnknown(Json(name))) {
+      complete_ = false;
+    } else if (!names_.insert(name).second) {
+      spec.FailAt(spec_code::kTwice, pointer,
+                  fmt::format("the output column '{}' exists twice", name));
+    }
   }
-  for (const Json& key : *keys) {
-    if (!key.is_string()) return SpecError("/keys", "must be a list of columns");
-    out.keys.push_back(key.get<std::string>());
+  void AddUnknown() { complete_ = false; }
+  void AddConstant(std::string_view name) { constants_.emplace(name); }
+
+  void CheckUse(SpecReader& spec, const std::string& pointer, const std::string& name) const {
+    if (!complete_ || names_.contains(name) || constants_.contains(name)) return;
+    std::string hint = dagfile::DidYouMean(name, {names_.begin(), names_.end()});
+    if (hint.empty()) hint = "columns are the keys, features and derived columns above it";
+    spec.FailAt(spec_code::kNoColumn, pointer, fmt::format("no output column '{}'", name),
+                std::move(hint));
   }
-  const Json* null_key = Member(spec, "null_key");
-  if (null_key == nullptr || *null_key == "keep") return OpOk();
-  if (*null_key != "drop" && *null_key != "fail") {
-    return SpecError("/null_key", "must be keep, drop or fail");
+
+  void CheckSuiteUse(SpecReader& spec, const CheckSuite& suite) const {
+    for (const auto& [pointer, column] : suite.Uses()) CheckUse(spec, pointer, column);
   }
-  out.null_key = *null_key == "drop" ? NullKey::kDrop : NullKey::kFail;
-  return OpOk();
+
+ private:
+  std::set<std::string, std::less<>> names_;
+  std::set<std::string, std::less<>> constants_;
+  bool complete_ = true;
+};
+
+// False if a list, or an item of it, is not known yet or wrong.
+bool AllObjects(SpecReader& spec, std::string_view name) {
+  if (!spec.Has(name)) return true;
+  const Json* list = spec.Find(name);
+  return list != nullptr && list->is_array() &&
+         std::all_of(list->begin(), list->end(), [](const Json& item) { return item.is_object(); });
 }
 
-OpStatus ParseDerived(const Json& spec, AggregateSpec& out) {
-  const Json* list = Member(spec, "derived");
-  if (list == nullptr) return OpOk();
-  if (!list->is_array() || list->size() > kMaxFeatures)
-    return SpecError("/derived", "must be a list");
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    const std::string pointer = fmt::format("/derived/{}", i);
-    NM_RETURN_IF_ERROR(OnlyFields((*list)[i], pointer, {"name", "expr"}));
-    DerivedSpec derived;
-    derived.pointer = pointer + "/expr";
-    NM_ASSIGN_OR_RETURN(derived.name, Text((*list)[i], pointer, "name", true));
-    NM_ASSIGN_OR_RETURN(const std::string text, Text((*list)[i], pointer, "expr", true));
-    NM_ASSIGN_OR_RETURN(derived.expression, Expression(text, derived.pointer));
-    out.derived.push_back(std::move(derived));
+void ReadKeys(SpecReader& spec, AggregateSpec& out, OutputColumns& columns) {
+  spec.Require("keys");
+  if (spec.Texts("keys", SpecReader::Form::kList, out.keys) && out.keys.empty()) {
+    spec.Fail(spec_code::kRange, "keys", "no key is named", "name the columns of the group key");
   }
-  return OpOk();
+  for (std::size_t i = 0; i < out.keys.size(); ++i) {
+    columns.Add(spec, fmt::format("/keys/{}", i), out.keys[i]);
+  }
+  if (out.keys.empty()) columns.AddUnknown();
+  spec.Word("null_key", kNullKeys, out.null_key);
 }
 
-OpStatus ParseFeatures(const Json& spec, AggregateSpec& out) {
-  const Json* features = Member(spec, "features");
-  if (features == nullptr || !features->is_array() || features->empty() ||
-      features->size() > kMaxFeatures) {
-    return SpecError("/features", fmt::format("must be a list of 1 to {} features", kMaxFeatures));
-  }
-  for (std::size_t i = 0; i < features->size(); ++i) {
-    NM_ASSIGN_OR_RETURN(FeatureSpec feature,
-                        ParseFeature((*features)[i], fmt::format("/features/{}", i)));
-    LintName(feature.name, out);
+void ReadFeatures(SpecReader& spec, AggregateSpec& out, OutputColumns& columns) {
+  spec.Require("features");
+  if (!AllObjects(spec, "features")) columns.AddUnknown();
+  spec.Objects("features", 1, kMaxFeatures, [&](SpecReader& item) {
+    FeatureSpec feature = ReadFeature(item);
+    columns.Add(item, item.At("name"), feature.name);
+    LintName(item, feature.name, out);
     out.features.push_back(std::move(feature));
-  }
-  return OpOk();
+  });
 }
 
-OpStatus UniqueNames(const AggregateSpec& spec) {
-  std::set<std::string_view> names;
-  const auto add = [&](const std::string& name, std::string_view pointer) -> OpStatus {
-    if (names.insert(name).second) return OpOk();
-    return SpecError(pointer, fmt::format("the output column '{}' exists twice", name));
-  };
-  for (const std::string& key : spec.keys) NM_RETURN_IF_ERROR(add(key, "/keys"));
-  for (const FeatureSpec& f : spec.features) NM_RETURN_IF_ERROR(add(f.name, f.pointer + "/name"));
-  for (const DerivedSpec& d : spec.derived) NM_RETURN_IF_ERROR(add(d.name, d.pointer));
-  return OpOk();
+void ReadDerived(SpecReader& spec, AggregateSpec& out, OutputColumns& columns) {
+  if (!AllObjects(spec, "derived")) columns.AddUnknown();
+  spec.Objects("derived", 0, kMaxFeatures, [&](SpecReader& item) {
+    DerivedSpec derived;
+    derived.pointer = item.At("expr");
+    item.Require("name");
+    item.Text("name", derived.name);
+    item.Require("expr");
+    std::string text;
+    if (item.Text("expr", text)) {
+      if (auto node = Expression(item, derived.pointer, text)) {
+        for (const std::string& name : expr::ColumnsOf(*node)) {
+          columns.CheckUse(item, derived.pointer, name);
+        }
+        derived.expression = std::move(*node);
+      }
+    }
+    columns.Add(item, item.At("name"), derived.name);
+    out.derived.push_back(std::move(derived));
+  });
 }
 
-OpStatus ParseChecks(const Json& spec, AggregateSpec& out) {
-  const Json* checks = Member(spec, "checks");
-  if (checks == nullptr) return OpOk();
-  NM_RETURN_IF_ERROR(OnlyFields(*checks, "/checks", {"input", "output"}));
-  if (const Json* input = Member(*checks, "input")) {
-    NM_ASSIGN_OR_RETURN(out.input_checks, CheckSuite::Parse(*input, "/checks/input"));
-  }
-  if (const Json* output = Member(*checks, "output")) {
-    NM_ASSIGN_OR_RETURN(out.output_checks, CheckSuite::Parse(*output, "/checks/output"));
-  }
-  return OpOk();
-}
-
-OpStatus ParseConstants(const Json& spec, AggregateSpec& out) {
+void ReadConstants(SpecReader& spec, AggregateSpec& out, OutputColumns& columns) {
+  if (spec.Has("as_of")) columns.AddConstant("as_of");
   if (out.common.as_of) out.constants.emplace("as_of", expr::Value::Date(*out.common.as_of));
   for (const char* name : {"data_interval_start", "data_interval_end"}) {
-    const Json* value = Member(spec, name);
-    if (value == nullptr) continue;
-    const auto instant = value->is_string() ? ParseInstant(value->get<std::string>())
-                                            : Result<Instant>(Invalid("must be an instant"));
-    if (!instant.ok()) return SpecError(fmt::format("/{}", name), instant.error().message);
+    // The daemon writes them into the rendered spec.
+    if (!spec.rendered()) columns.AddConstant(name);
+    std::string text;
+    if (!spec.AnyText(name, text)) continue;
+    const auto instant = ParseInstant(text);
+    if (!instant.ok()) {
+      spec.Fail(spec_code::kForm, name, instant.error().message);
+      continue;
+    }
+    columns.AddConstant(name);
     out.constants.emplace(name, expr::Value::Timestamp(ToMicros(*instant)));
   }
-  return OpOk();
+}
+
+void ReadPlaces(SpecReader& spec, AggregateSpec& out) {
+  out.common = ReadCommon(spec);
+  spec.Require("in");
+  spec.Require("out");
+  if (!out.common.in || !out.common.out) return;
+  const InSpec& in = *out.common.in;
+  if (in.format && *in.format != InputFormat::kParquet) {
+    spec.FailAt(spec_code::kMismatch, "/in/format", "aggregate reads parquet",
+                "make it with `convert` first");
+  }
+  if (!out.common.out->sort.empty()) {
+    spec.FailAt(spec_code::kMismatch, "/out/sort", "aggregate does not sort",
+                "rows come in the order of the key's hash");
+  }
+  if (!in.filter.empty()) out.filter = Expression(spec, "/in/filter", in.filter);
 }
 
 }  // namespace
@@ -257,28 +269,20 @@ const std::vector<AggregateFnRow>& AggregateFunctions() {
   return kRows;
 }
 
-OpResult<AggregateSpec> ParseAggregateSpec(const Json& spec) {
+AggregateSpec ReadAggregate(SpecReader& spec) {
   AggregateSpec out;
-  NM_ASSIGN_OR_RETURN(out.common, ParseCommon(spec, {kOwnFields}));
-  if (!out.common.in) return SpecError("/in", "is needed");
-  if (!out.common.out) return SpecError("/out", "is needed");
-  if (out.common.in->format && *out.common.in->format != InputFormat::kParquet) {
-    return SpecError("/in/format", "aggregate reads parquet", "make it with `convert` first");
-  }
-  if (!out.common.out->sort.empty()) {
-    return SpecError("/out/sort", "is not supported by aggregate",
-                     "rows come in the order of the key's hash");
-  }
-  NM_RETURN_IF_ERROR(ParseConstants(spec, out));
-  NM_RETURN_IF_ERROR(ParseWindow(spec, out));
-  NM_RETURN_IF_ERROR(ParseKeys(spec, out));
-  if (!out.common.in->filter.empty()) {
-    NM_ASSIGN_OR_RETURN(out.filter, Expression(out.common.in->filter, "/in/filter"));
-  }
-  NM_RETURN_IF_ERROR(ParseFeatures(spec, out));
-  NM_RETURN_IF_ERROR(ParseDerived(spec, out));
-  NM_RETURN_IF_ERROR(UniqueNames(out));
-  NM_RETURN_IF_ERROR(ParseChecks(spec, out));
+  OutputColumns columns;
+  ReadPlaces(spec, out);
+  ReadConstants(spec, out, columns);
+  ReadWindow(spec, out);
+  ReadKeys(spec, out, columns);
+  ReadFeatures(spec, out, columns);
+  ReadDerived(spec, out, columns);
+  spec.Object("checks", [&](SpecReader& checks) {
+    out.input_checks = CheckSuite::Read(checks, "input");
+    out.output_checks = CheckSuite::Read(checks, "output");
+    columns.CheckSuiteUse(checks, out.output_checks);
+  });
   return out;
 }
 

@@ -1,10 +1,9 @@
-// The spec of `aggregate` (compute.md 2), parsed without knowing any table: what the catalog's
-// schema cannot say is checked here, expressions included. Pure.
+// The spec of `aggregate` (compute.md 2), read without knowing any table: what the catalog's schema
+// cannot say is checked here, expressions and the names of output columns included. Pure.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "operators/checks.h"
 #include "operators/common_spec.h"
 #include "operators/expr/ast.h"
+#include "operators/spec_reader.h"
 
 namespace nightmill {
 
@@ -81,7 +81,7 @@ struct AggregateSpec {
   std::int32_t last_day() const { return *common.as_of; }
 };
 
-// kBadSpec with a JSON Pointer. A rendered spec: texts hold no templates.
-OpResult<AggregateSpec> ParseAggregateSpec(const nlohmann::json& spec);
+// Serves the worker and `dag validate`, as all that is read from specs (spec_reader.h).
+AggregateSpec ReadAggregate(SpecReader& spec);
 
 }  // namespace nightmill

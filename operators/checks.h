@@ -10,15 +10,16 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "operators/columnar/budget.h"
 #include "operators/columnar/types.h"
 #include "operators/op_result.h"
 #include "operators/slot_vector.h"
+#include "operators/spec_reader.h"
 
 namespace nightmill {
 
@@ -41,13 +42,15 @@ struct BoundCheck;  // one entry over a known column
 
 class CheckSuite {
  public:
-  // `list` is the JSON array; `pointer` is where it stands in the spec, for errors (kBadSpec).
-  static OpResult<CheckSuite> Parse(const nlohmann::json& list, std::string_view pointer);
+  // The member `name`, a list of checks; empty if absent.
+  static CheckSuite Read(SpecReader& spec, std::string_view name);
   CheckSuite() = default;
 
   bool empty() const { return specs_.empty(); }
   // Columns whose values are read, each once, in order of first use.
   std::vector<std::string> Columns() const;
+  // (place in the spec, column) of every check of a column.
+  std::vector<std::pair<std::string, std::string>> Uses() const;
   const std::vector<std::shared_ptr<const CheckSpec>>& specs() const { return specs_; }
 
  private:

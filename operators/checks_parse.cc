@@ -1,13 +1,11 @@
+// Check suites as specs write them (checks_bind.cc gives them columns).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "operators/checks_internal.h"
-#include "operators/common_spec.h"
 
 namespace nightmill {
 namespace {
@@ -20,6 +18,9 @@ struct KindRow {
   std::string_view fields;  // own fields, beside type, severity
   std::string_view doc;
 };
+constexpr std::size_t kMaxChecks = 1000;
+constexpr std::array<std::pair<std::string_view, bool>, 2> kSeverities{
+    {{"stop", true}, {"warn", false}}};
 constexpr std::array<KindRow, 8> kKinds{{
     {CheckKind::kRowCountBetween, "row_count_between", "min max", "min <= rows <= max"},
     {CheckKind::kNotNull, "not_null", "col mostly", "the column has no nulls"},
@@ -52,240 +53,157 @@ std::optional<expr::Value> Scalar(const Json& json) {
   return std::nullopt;
 }
 
-class SpecParser {
+// Reads one check; kinds differ in the fields they have.
+class CheckReader {
  public:
-  SpecParser(const Json& json, std::string pointer) : json_(json), pointer_(std::move(pointer)) {}
+  explicit CheckReader(SpecReader& spec) : in_(spec) {}
 
-  OpResult<std::shared_ptr<const CheckSpec>> Run() {
-    if (!json_.is_object()) return SpecError(pointer_, "must be an object");
-    const auto type = json_.find("type");
-    if (type == json_.end() || !type->is_string()) return SpecError(pointer_, "needs a \"type\"");
-    const auto word = type->get<std::string>();
-    const KindRow* row = nullptr;
-    for (const KindRow& r : kKinds) {
-      if (r.word == word) row = &r;
+  // Null if its kind is not known.
+  std::shared_ptr<const CheckSpec> Run() {
+    const KindRow* row = Kind();
+    if (row == nullptr) {
+      in_.AllowAll();
+      return nullptr;
     }
-    if (row == nullptr) return UnknownKind(word);
     spec_.kind = row->kind;
-    spec_.pointer = pointer_;
-    for (const auto& [key, value] : json_.items()) {
-      if (key == "type") continue;
-      if (key != "severity" && !HasField(*row, key)) {
-        return SpecError(pointer_ + "/" + key, fmt::format("unknown field of check '{}'", word),
-                         fmt::format("fields: type severity {}", row->fields));
-      }
-      NM_RETURN_IF_ERROR(Field(key, value));
-    }
-    NM_RETURN_IF_ERROR(Complete(*row));
-    Json kwargs = json_;
+    spec_.pointer = in_.pointer();
+    in_.Word("severity", kSeverities, spec_.stop);
+    if (HasField(*row, "col")) Column();
+    if (HasField(*row, "mostly")) Mostly();
+    if (HasField(*row, "min")) Bounds();
+    if (HasField(*row, "values")) Values();
+    if (HasField(*row, "is")) Type();
+    if (HasField(*row, "columns")) Columns();
+    Json kwargs = in_.json();
     kwargs.erase("type");
     kwargs.erase("severity");
-    spec_.kwargs = kwargs.dump();
+    spec_.kwargs = kwargs.dump(-1, ' ', false, Json::error_handler_t::replace);
     return std::make_shared<const CheckSpec>(std::move(spec_));
   }
 
  private:
-  OperatorError UnknownKind(std::string_view word) const {
-    std::string names;
-    for (const KindRow& r : kKinds) {
-      if (!names.empty()) names += ' ';
-      names += r.word;
-    }
-    return SpecError(pointer_ + "/type", fmt::format("unknown check '{}'", word),
-                     "checks: " + names);
+  const KindRow* Kind() {
+    std::array<std::string_view, kKinds.size()> words;
+    for (std::size_t i = 0; i < kKinds.size(); ++i) words[i] = kKinds[i].word;
+    in_.Require("type");
+    const auto at = in_.Word("type", words);
+    return at ? &kKinds[*at] : nullptr;
   }
 
-  OpStatus Field(const std::string& key, const Json& value) {
-    const std::string at = pointer_ + "/" + key;
-    if (key == "col" || key == "is") {
-      if (!value.is_string()) return SpecError(at, "must be a text");
-      (key == "col" ? spec_.column : spec_.type) = value.get<std::string>();
-    } else if (key == "severity") {
-      if (value != "stop" && value != "warn") return SpecError(at, "must be stop or warn");
-      spec_.stop = value == "stop";
-    } else if (key == "mostly") {
-      if (!value.is_number() || value < 0 || value > 1) return SpecError(at, "must be 0 to 1");
-      spec_.mostly = value.get<double>();
-    } else if (key == "min" || key == "max") {
-      auto scalar = Scalar(value);
-      const bool rows = spec_.kind == CheckKind::kRowCountBetween;
-      if (!scalar || (rows && scalar->type != expr::DataType::kInt64)) {
-        return SpecError(at, rows ? "must be a whole number" : "must be a number, text or bool");
-      }
-      (key == "min" ? spec_.min : spec_.max) = std::move(scalar);
-    } else if (key == "values") {
-      return Values(at, value);
-    } else if (key == "columns") {
-      return Columns(at, value);
-    }
-    return OpOk();
+  void Column() {
+    in_.Require("col");
+    in_.Text("col", spec_.column);
   }
 
-  OpStatus Values(const std::string& at, const Json& value) {
-    if (!value.is_array() || value.empty()) return SpecError(at, "must be a list, not empty");
-    for (const Json& item : value) {
+  void Mostly() {
+    const Json* value = in_.Find("mostly");
+    if (value == nullptr) return;
+    if (!value->is_number()) {
+      in_.Fail(spec_code::kType, "mostly", "expected a number from 0 to 1");
+    } else if (*value < 0 || *value > 1) {
+      in_.Fail(spec_code::kRange, "mostly", "a share is 0 to 1");
+    } else {
+      spec_.mostly = value->get<double>();
+    }
+  }
+
+  std::optional<expr::Value> Bound(std::string_view name) {
+    const Json* value = in_.Find(name);
+    if (value == nullptr) return std::nullopt;
+    auto scalar = Scalar(*value);
+    const bool rows = spec_.kind == CheckKind::kRowCountBetween;
+    const bool fits = rows ? scalar && scalar->type == expr::DataType::kInt64
+                           : scalar && scalar->type != expr::DataType::kBool;
+    if (fits) return scalar;
+    in_.Fail(spec_code::kType, name,
+             rows ? "expected a whole number" : "expected a number or a text");
+    return std::nullopt;
+  }
+
+  void Bounds() {
+    spec_.min = Bound("min");
+    spec_.max = Bound("max");
+    if (!in_.Has("min") && !in_.Has("max")) {
+      in_.Fail(spec_code::kMissing, "", "\"min\" and \"max\" are missing", "give one or both");
+    }
+    if (!spec_.min || !spec_.max) return;
+    const auto low = AsNumber(*spec_.min);
+    const auto high = AsNumber(*spec_.max);
+    if (low && high && *low > *high) {
+      in_.Fail(spec_code::kRange, "min", "min is above max: nothing can pass");
+    }
+  }
+
+  static std::optional<double> AsNumber(const expr::Value& value) {
+    if (value.type == expr::DataType::kInt64) return static_cast<double>(value.i);
+    if (value.type == expr::DataType::kDouble) return value.d;
+    return std::nullopt;
+  }
+
+  void Values() {
+    in_.Require("values");
+    const Json* values = in_.Find("values");
+    if (values == nullptr) return;
+    if (!values->is_array()) return in_.Fail(spec_code::kType, "values", "expected a list");
+    if (values->empty()) return in_.Fail(spec_code::kRange, "values", "no value is named");
+    for (const Json& item : *values) {
       auto scalar = Scalar(item);
-      if (!scalar) return SpecError(at, "holds numbers, texts and bools only");
+      if (!scalar) {
+        return in_.Fail(spec_code::kType, "values", "values are numbers, texts and bools");
+      }
       spec_.values.push_back(std::move(*scalar));
     }
-    return OpOk();
   }
 
-  OpStatus Columns(const std::string& at, const Json& value) {
-    if (!value.is_object() || value.empty()) return SpecError(at, "must be {column: type, ..}");
-    for (const auto& [name, type] : value.items()) {
-      if (!type.is_string() || !ParseColumnType(type.get<std::string>())) {
-        return SpecError(at + "/" + name, "unknown column type");
+  void Type() {
+    in_.Require("is");
+    if (!in_.AnyText("is", spec_.type) || ParseColumnType(spec_.type)) return;
+    in_.Fail(spec_code::kColumnType, "is", fmt::format("unknown column type '{}'", spec_.type),
+             std::string(kColumnTypes));
+  }
+
+  void Columns() {
+    in_.Require("columns");
+    in_.Object("columns", [this](SpecReader& columns) {
+      columns.AllowAll();
+      for (const auto& [name, value] : columns.json().items()) {
+        std::string type;
+        if (!columns.AnyText(name, type)) continue;
+        if (!ParseColumnType(type)) {
+          columns.Fail(spec_code::kColumnType, name, fmt::format("unknown column type '{}'", type),
+                       std::string(kColumnTypes));
+        }
+        spec_.columns.emplace_back(name, std::move(type));
       }
-      spec_.columns.emplace_back(name, type.get<std::string>());
-    }
-    return OpOk();
+      if (columns.json().empty()) {
+        columns.Fail(spec_code::kRange, "", "no column is named", "write {column: type}");
+      }
+    });
   }
 
-  OpStatus Complete(const KindRow& row) {
-    if (HasField(row, "col") && spec_.column.empty()) return SpecError(pointer_, "needs \"col\"");
-    if (HasField(row, "values") && spec_.values.empty()) {
-      return SpecError(pointer_, "needs \"values\"");
-    }
-    if (HasField(row, "min") && !spec_.min && !spec_.max) {
-      return SpecError(pointer_, "needs \"min\" or \"max\"");
-    }
-    if (HasField(row, "columns") && spec_.columns.empty()) {
-      return SpecError(pointer_, "needs \"columns\"");
-    }
-    if (HasField(row, "is") && !ParseColumnType(spec_.type)) {
-      return SpecError(pointer_ + "/is", fmt::format("unknown column type '{}'", spec_.type));
-    }
-    return OpOk();
-  }
-
-  const Json& json_;
-  std::string pointer_;
+  SpecReader& in_;
   CheckSpec spec_;
 };
-
-expr::Node LiteralNode(const expr::Value& value) {
-  expr::Node node;
-  node.literal = value;
-  return node;
-}
-
-expr::Node Operation(expr::Op op, expr::Node a, expr::Node b) {
-  expr::Node node;
-  node.op = op;
-  node.children.push_back(std::move(a));
-  node.children.push_back(std::move(b));
-  return node;
-}
-
-// The condition that expected values meet.
-expr::Node Condition(const CheckSpec& spec) {
-  expr::Node column;
-  column.op = expr::Op::kColumn;
-  column.name = spec.column;
-  if (spec.kind == CheckKind::kInSet) {
-    expr::Node node;
-    node.op = expr::Op::kIn;
-    node.items = spec.values;
-    node.children.push_back(std::move(column));
-    return node;
-  }
-  std::optional<expr::Node> low, high;
-  if (spec.min) low = Operation(expr::Op::kGreaterEqual, column, LiteralNode(*spec.min));
-  if (spec.max) high = Operation(expr::Op::kLessEqual, std::move(column), LiteralNode(*spec.max));
-  if (low && high) return Operation(expr::Op::kAnd, std::move(*low), std::move(*high));
-  return low ? std::move(*low) : std::move(*high);
-}
-
-OpStatus BindValues(const Field& field, BoundCheck& check) {
-  const expr::DataType type = ExpressionType(field.type);
-  for (std::size_t i = 0; i < check.spec->values.size(); ++i) {
-    expr::Value value = check.spec->values[i];
-    if (type == expr::DataType::kDouble && value.type == expr::DataType::kInt64) {
-      value = expr::Value::Double(static_cast<double>(value.i));
-    } else if (value.type == expr::DataType::kString && type != value.type) {
-      const auto converted = expr::ConvertText(value.s, type);
-      if (converted.ok()) value = *converted;
-    }
-    if (value.type != type) {
-      return SpecError(check.spec->pointer + "/values",
-                       fmt::format("column '{}' is {}, {} does not fit", field.name,
-                                   ToString(field.type), expr::ToText(value)));
-    }
-    if (type == expr::DataType::kString) {
-      check.texts.emplace(value.s, i);
-    } else {
-      check.bits.emplace(ValueBits(expr::ConstantVector(value, 1), 0), i);
-    }
-  }
-  return OpOk();
-}
-
-void BindSchema(const Schema& schema, BoundCheck& check) {
-  Json observed = Json::object();
-  for (const Field& field : schema.fields) observed[field.name] = ToString(field.type);
-  check.observed = observed.dump();
-  check.passed = schema.fields.size() == check.spec->columns.size();
-  for (const auto& [name, type] : check.spec->columns) {
-    const int at = schema.Find(name);
-    check.passed = check.passed && at >= 0 &&
-                   schema.fields[static_cast<std::size_t>(at)].type == *ParseColumnType(type);
-  }
-}
-
-OpResult<BoundCheck> BindOne(std::shared_ptr<const CheckSpec> spec, const Schema& schema) {
-  BoundCheck check;
-  check.spec = std::move(spec);
-  if (check.spec->kind == CheckKind::kSchema) BindSchema(schema, check);
-  if (check.spec->column.empty()) return check;
-  check.column = schema.Find(check.spec->column);
-  if (check.column < 0) {
-    OperatorError error =
-        SpecError(check.spec->pointer + "/col", fmt::format("no column '{}'", check.spec->column));
-    error.reason = "missing_column";
-    error.column = check.spec->column;
-    for (const Field& field : schema.fields) {
-      error.hint += (error.hint.empty() ? "columns: " : ", ") + field.name;
-    }
-    return error;
-  }
-  const Field& field = schema.fields[static_cast<std::size_t>(check.column)];
-  if (check.spec->kind == CheckKind::kType) {
-    check.observed = Json(ToString(field.type)).dump();
-    check.passed = field.type == *ParseColumnType(check.spec->type);
-    return check;
-  }
-  if (check.spec->kind == CheckKind::kContains) NM_RETURN_IF_ERROR(BindValues(field, check));
-  if (check.spec->kind == CheckKind::kBetween || check.spec->kind == CheckKind::kInSet) {
-    const expr::Field one{field.name, ExpressionType(field.type)};
-    expr::BindContext context;
-    context.fields = {&one, 1};
-    auto bound = expr::BindPredicate(Condition(*check.spec), context);
-    if (!bound.ok()) return SpecError(check.spec->pointer, bound.error().message);
-    check.predicate = std::move(*bound);
-  }
-  return check;
-}
 
 }  // namespace
 
 std::string_view ToString(CheckKind kind) { return RowOf(kind).word; }
 std::string_view CheckDoc(CheckKind kind) { return RowOf(kind).doc; }
 
-std::uint64_t ValueBits(const expr::Vector& vector, std::int64_t row) {
-  const std::size_t at = vector.At(row);
-  if (vector.type != expr::DataType::kDouble) return static_cast<std::uint64_t>(vector.ints[at]);
-  return std::bit_cast<std::uint64_t>(expr::CanonicalDouble(vector.doubles[at]));
+CheckSuite CheckSuite::Read(SpecReader& spec, std::string_view name) {
+  CheckSuite suite;
+  spec.Objects(name, 0, kMaxChecks, [&suite](SpecReader& item) {
+    if (auto check = CheckReader(item).Run()) suite.specs_.push_back(std::move(check));
+  });
+  return suite;
 }
 
-OpResult<CheckSuite> CheckSuite::Parse(const Json& list, std::string_view pointer) {
-  if (!list.is_array()) return SpecError(pointer, "must be a list of checks");
-  CheckSuite suite;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    NM_ASSIGN_OR_RETURN(auto spec, SpecParser(list[i], fmt::format("{}/{}", pointer, i)).Run());
-    suite.specs_.push_back(std::move(spec));
+std::vector<std::pair<std::string, std::string>> CheckSuite::Uses() const {
+  std::vector<std::pair<std::string, std::string>> uses;
+  for (const auto& spec : specs_) {
+    if (!spec->column.empty()) uses.emplace_back(spec->pointer + "/col", spec->column);
   }
-  return suite;
+  return uses;
 }
 
 std::vector<std::string> CheckSuite::Columns() const {
@@ -297,20 +215,6 @@ std::vector<std::string> CheckSuite::Columns() const {
     }
   }
   return names;
-}
-
-OpResult<std::shared_ptr<const BoundChecks>> BoundChecks::Bind(const CheckSuite& suite,
-                                                               const Schema& schema) {
-  auto bound = std::make_shared<BoundChecks>();
-  bound->schema_ = schema;
-  std::set<int> columns;
-  for (const auto& spec : suite.specs()) {
-    NM_ASSIGN_OR_RETURN(BoundCheck check, BindOne(spec, schema));
-    if (check.column >= 0 && spec->kind != CheckKind::kType) columns.insert(check.column);
-    bound->checks_.push_back(std::make_shared<const BoundCheck>(std::move(check)));
-  }
-  bound->columns_.assign(columns.begin(), columns.end());
-  return std::shared_ptr<const BoundChecks>(std::move(bound));
 }
 
 }  // namespace nightmill

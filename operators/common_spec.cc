@@ -5,14 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/base/hash.h"
-#include "core/base/limits.h"
 #include "core/base/time.h"
-#include "core/dagfile/dag_json.h"
+#include "core/dagfile/field_schema.h"
 #include "core/schedule/time_zone.h"
 
 namespace nightmill {
@@ -58,235 +56,158 @@ constexpr std::array<std::string_view, 32> kNoDataFields{"id",
                                                          "native_limit"};
 constexpr const char* kIntervalStart = "data_interval_start";
 constexpr const char* kIntervalEnd = "data_interval_end";
-constexpr std::array<std::string_view, 6> kDataFields{
-    "as_of", "timezone", "identity", "quarantine", kIntervalStart, kIntervalEnd};
-
 bool IsNoDataField(std::string_view name) {
   return name.starts_with("x-") ||
          std::find(kNoDataFields.begin(), kNoDataFields.end(), name) != kNoDataFields.end();
 }
 
-template <class Names>
-bool Contains(const Names& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+constexpr std::array<std::pair<std::string_view, InputFormat>, 3> kFormats{
+    {{"parquet", InputFormat::kParquet},
+     {"csv", InputFormat::kCsv},
+     {"jsonl", InputFormat::kJsonLines}}};
+constexpr std::array<std::pair<std::string_view, Layout>, 2> kLayouts{
+    {{"manifest", Layout::kManifest}, {"directory", Layout::kDirectory}}};
+constexpr std::array<std::pair<std::string_view, Codec>, 3> kCodecs{
+    {{"zstd", Codec::kZstd}, {"snappy", Codec::kSnappy}, {"none", Codec::kNone}}};
+constexpr std::array<std::pair<std::string_view, bool>, 2> kIdentities{
+    {{"metadata", false}, {"content", true}}};
+constexpr std::array<std::string_view, 2> kEngines{"auto", "native"};
+constexpr std::int64_t kMaxFileRows = std::int64_t{1} << 40;
+
+// Column names are no templates, values may be.
+void ReadPartition(SpecReader& spec, PartitionKey& out) {
+  const json* value = spec.Find("partition");
+  if (value == nullptr) return;
+  if (!value->is_object()) {
+    return spec.Fail(spec_code::kType, "partition", "expected an object of column: value");
+  }
+  for (const auto& [column, text] : value->items()) {
+    if (column.empty()) {
+      spec.Fail(spec_code::kForm, "partition", "a partition column has no name");
+    } else if (text.is_string()) {
+      out.emplace_back(column, text.get<std::string>());
+    } else if (text.is_number_integer() || text.is_boolean()) {
+      out.emplace_back(column, text.dump());
+    } else {
+      spec.Fail(spec_code::kType, "partition",
+                fmt::format("the value of \"{}\" is no text, whole number or bool", column));
+    }
+  }
 }
 
-// Reads the members of one object and remembers the first error and the names it was asked for.
-class Reader {
- public:
-  Reader(const json& object, std::string pointer) : object_(object), pointer_(std::move(pointer)) {}
-
-  const json* Find(std::string_view name) {
-    seen_.emplace(name);
-    const auto it = object_.find(name);
-    return it == object_.end() || it->is_null() ? nullptr : &*it;
+void ReadInObject(SpecReader& spec, InSpec& in) {
+  spec.Require("path", "name a file, a folder or a table");
+  if (spec.Texts("path", SpecReader::Form::kTextOrList, in.paths) && in.paths.empty()) {
+    spec.Fail(spec_code::kRange, "path", "no path is named", "name a file, a folder or a table");
   }
-  void Fail(std::string_view name, std::string_view what, std::string hint = {}) {
-    if (!error_) error_ = SpecError(fmt::format("{}/{}", pointer_, name), what, std::move(hint));
-  }
-  void Text(std::string_view name, std::string& out) {
-    const json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_string()) return Fail(name, "must be text");
-    out = value->get<std::string>();
-  }
-  // A text or a list of texts.
-  void Texts(std::string_view name, std::vector<std::string>& out) {
-    const json* value = Find(name);
-    if (value == nullptr) return;
-    out.clear();
-    const json list = value->is_array() ? *value : json::array({*value});
-    for (const json& item : list) {
-      if (!item.is_string()) return Fail(name, "must be text or a list of texts");
-      out.push_back(item.get<std::string>());
+  InputFormat format = InputFormat::kParquet;
+  if (spec.Word("format", kFormats, format)) in.format = format;
+  spec.Texts("partition_by", SpecReader::Form::kTextOrList, in.partition_by);
+  ReadPartition(spec, in.partition);
+  in.filtered = spec.Has("filter");
+  if (spec.AnyText("filter", in.filter)) in.filtered = !in.filter.empty();
+  std::string delimiter;
+  if (spec.AnyText("delimiter", delimiter)) {
+    if (delimiter.size() == 1 && std::string_view("\"\n\r").find(delimiter) == delimiter.npos) {
+      in.delimiter = delimiter[0];
+    } else {
+      spec.Fail(spec_code::kForm, "delimiter",
+                "a delimiter is one character, no quote and no line end");
     }
   }
-  void Bool(std::string_view name, bool& out) {
-    const json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_boolean()) return Fail(name, "must be true or false");
-    out = value->get<bool>();
-  }
-  void Integer(std::string_view name, std::int64_t low, std::int64_t high, std::int64_t& out) {
-    const json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_number_integer() || value->get<std::int64_t>() < low ||
-        value->get<std::int64_t>() > high) {
-      return Fail(name, fmt::format("must be a whole number from {} to {}", low, high));
-    }
-    out = value->get<std::int64_t>();
-  }
-  void Partition(std::string_view name, PartitionKey& out) {
-    const json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_object()) return Fail(name, "must be an object of column: value");
-    for (const auto& [column, text] : value->items()) {
-      if (text.is_string()) {
-        out.emplace_back(column, text.get<std::string>());
-      } else if (text.is_number_integer() || text.is_boolean()) {
-        out.emplace_back(column, text.dump());
-      } else {
-        return Fail(name, "the value of \"" + column + "\" must be text or a whole number");
-      }
-      if (column.empty()) return Fail(name, "has an empty column name");
-    }
-  }
-  OpStatus Done() {
-    if (error_) return *error_;
-    for (const auto& [name, value] : object_.items()) {
-      if (seen_.count(name) > 0 || name.starts_with("x-")) continue;
-      return SpecError(fmt::format("{}/{}", pointer_, name), "is not a known field",
-                       "known are " + fmt::format("{}", fmt::join(seen_, ", ")));
-    }
-    return OpOk();
-  }
-
- private:
-  const json& object_;
-  const std::string pointer_;
-  std::set<std::string> seen_;
-  std::optional<OperatorError> error_;
-};
-
-std::optional<InputFormat> ParseFormat(std::string_view word) {
-  if (word == "parquet") return InputFormat::kParquet;
-  if (word == "csv") return InputFormat::kCsv;
-  if (word == "jsonl") return InputFormat::kJsonLines;
-  return std::nullopt;
+  spec.Bool("header", in.header);
+  spec.AnyText("null", in.null_text);
 }
 
-OpResult<InSpec> ParseIn(const json& value, const std::string& pointer) {
+InSpec ReadIn(SpecReader& spec, std::string_view name) {
   InSpec in;
-  if (value.is_string() || value.is_array()) {
-    const json wrapped = {{"path", value}};
-    return ParseIn(wrapped, pointer);
+  const json* value = spec.Find(name);
+  if (value == nullptr) return in;
+  if (value->is_object()) {
+    spec.Object(name, [&in](SpecReader& inner) { ReadInObject(inner, in); });
+  } else if (!value->is_string() && !value->is_array()) {
+    spec.Fail(spec_code::kType, name, "expected a path, a list of paths or an object");
+  } else if (spec.Texts(name, SpecReader::Form::kTextOrList, in.paths) && in.paths.empty()) {
+    spec.Fail(spec_code::kRange, name, "no path is named", "name a file, a folder or a table");
   }
-  if (!value.is_object()) return SpecError(pointer, "must be an object or a path");
-  Reader reader(value, pointer);
-  reader.Texts("path", in.paths);
-  if (in.paths.empty()) reader.Fail("path", "is missing", "name a file, a folder or a table");
-  for (const std::string& path : in.paths) {
-    if (path.empty()) reader.Fail("path", "is empty");
-  }
-  std::string format;
-  reader.Text("format", format);
-  if (!format.empty()) {
-    in.format = ParseFormat(format);
-    if (!in.format) reader.Fail("format", "must be parquet, csv or jsonl");
-  }
-  reader.Texts("partition_by", in.partition_by);
-  reader.Partition("partition", in.partition);
-  reader.Text("filter", in.filter);
-  std::string delimiter = ",";
-  reader.Text("delimiter", delimiter);
-  if (delimiter.size() != 1 || delimiter == "\"" || delimiter == "\n" || delimiter == "\r") {
-    reader.Fail("delimiter", "must be one character, no quote and no line end");
-  } else {
-    in.delimiter = delimiter[0];
-  }
-  reader.Bool("header", in.header);
-  reader.Text("null", in.null_text);
-  NM_RETURN_IF_ERROR(reader.Done());
   return in;
 }
 
-OpResult<OutSpec> ParseOut(const json& value, const std::string& pointer) {
+void ReadOutObject(SpecReader& spec, OutSpec& out) {
+  spec.Require("path", "name the folder of the table");
+  spec.Text("path", out.path);
+  spec.Word("layout", kLayouts, out.layout);
+  ReadPartition(spec, out.partition);
+  spec.Word("codec", kCodecs, out.write.codec);
+  std::int64_t target_mb = 0;
+  if (spec.Integer("target_mb", 1, 100'000, target_mb)) {
+    out.write.target_bytes = target_mb * 1'000'000;
+  }
+  spec.Integer("max_rows_per_file", 1, kMaxFileRows, out.write.max_rows_per_file);
+  spec.Texts("sort", SpecReader::Form::kTextOrList, out.sort);
+}
+
+OutSpec ReadOut(SpecReader& spec, std::string_view name) {
   OutSpec out;
-  if (value.is_string()) {
-    out.path = value.get<std::string>();
-    if (out.path.empty()) return SpecError(pointer, "is empty");
-    return out;
+  const json* value = spec.Find(name);
+  if (value == nullptr) return out;
+  if (value->is_object()) {
+    spec.Object(name, [&out](SpecReader& inner) { ReadOutObject(inner, out); });
+  } else if (value->is_string()) {
+    spec.Text(name, out.path);
+  } else {
+    spec.Fail(spec_code::kType, name, "expected a path or an object");
   }
-  if (!value.is_object()) return SpecError(pointer, "must be an object or a path");
-  Reader reader(value, pointer);
-  reader.Text("path", out.path);
-  if (out.path.empty()) reader.Fail("path", "is missing", "name the folder of the table");
-  std::string layout = "manifest";
-  reader.Text("layout", layout);
-  if (layout == "directory") {
-    out.layout = Layout::kDirectory;
-  } else if (layout != "manifest") {
-    reader.Fail("layout", "must be manifest or directory");
-  }
-  reader.Partition("partition", out.partition);
-  std::string codec = "zstd";
-  reader.Text("codec", codec);
-  if (codec == "snappy") {
-    out.write.codec = Codec::kSnappy;
-  } else if (codec == "none") {
-    out.write.codec = Codec::kNone;
-  } else if (codec != "zstd") {
-    reader.Fail("codec", "must be zstd, snappy or none");
-  }
-  std::int64_t target_mb = out.write.target_bytes / 1'000'000;
-  reader.Integer("target_mb", 1, 100'000, target_mb);
-  out.write.target_bytes = target_mb * 1'000'000;
-  reader.Integer("max_rows_per_file", 1, std::int64_t{1} << 40, out.write.max_rows_per_file);
-  reader.Texts("sort", out.sort);
-  NM_RETURN_IF_ERROR(reader.Done());
   return out;
 }
 
-OpStatus CheckFieldNames(const json& spec, const SpecFields& fields) {
-  for (const auto& [name, value] : spec.items()) {
-    if (IsNoDataField(name) || Contains(kDataFields, name) || Contains(fields.own_fields, name) ||
-        name == fields.in_field || name == fields.out_field) {
-      continue;
-    }
-    return SpecError(
-        "/" + name, "is not a known field",
-        fmt::format("this operator has {}, {}, {} and the common fields", fields.in_field,
-                    fields.out_field, fmt::join(fields.own_fields, ", ")));
-  }
-  return OpOk();
-}
-
-OpStatus ParseRunFields(const json& spec, CommonSpec& common) {
-  Reader reader(spec, "");
-  reader.Text("type", common.type);
+void ReadRunFields(SpecReader& spec, CommonSpec& common) {
+  spec.Text("type", common.type);
   std::string as_of;
-  reader.Text("as_of", as_of);
-  if (!as_of.empty()) {
+  if (spec.AnyText("as_of", as_of) && !as_of.empty()) {
     const Result<std::int32_t> days = ParseDate(as_of);
     if (days.ok()) {
       common.as_of = *days;
     } else {
-      reader.Fail("as_of", days.error().message, "a date like 2026-01-31");
+      spec.Fail(spec_code::kForm, "as_of", days.error().message, "a date like 2026-01-31");
     }
   }
-  reader.Text("timezone", common.timezone);
-  if (const auto zone = TimeZone::Find(common.timezone); !zone.ok()) {
-    reader.Fail("timezone", zone.error().message, zone.error().hint);
-  }
-  if (const json* memory = reader.Find("memory")) {
+  ReadZone(spec, "timezone", common.timezone);
+  if (const json* memory = spec.Find("memory")) {
     common.memory_bytes = ParseByteSize(*memory);
     if (!common.memory_bytes || *common.memory_bytes <= 0) {
-      reader.Fail("memory", "must be a size like 512MB");
+      spec.Fail(spec_code::kSize, "memory", fmt::format("{} is not a size", memory->dump()),
+                "write bytes, or kB MB GB, KiB MiB GiB: \"512MB\"");
     }
   }
   std::int64_t threads = 0;
-  reader.Integer("threads", 1, 1024, threads);
-  if (threads > 0) common.threads = static_cast<int>(threads);
-  std::int64_t retain = common.retain;
-  reader.Integer("retain", 1, 1'000'000, retain);
-  common.retain = static_cast<int>(retain);
-  std::string identity = "metadata";
-  reader.Text("identity", identity);
-  if (identity != "metadata" && identity != "content") {
-    reader.Fail("identity", "must be metadata or content");
-  }
-  common.identity_by_content = identity == "content";
-  std::string engine = "auto";
-  reader.Text("engine", engine);
-  if (engine != "auto" && engine != "native") {
-    reader.Fail("engine", "must be auto or native", "Spark is not supported yet");
-  }
+  if (spec.Integer("threads", 1, 1024, threads)) common.threads = static_cast<int>(threads);
+  std::int64_t retain = 0;
+  if (spec.Integer("retain", 1, 1'000'000, retain)) common.retain = static_cast<int>(retain);
+  spec.Word("identity", kIdentities, common.identity_by_content);
+  (void)spec.Word("engine", kEngines);
   bool quarantine = false;
-  reader.Bool("quarantine", quarantine);
-  if (quarantine) reader.Fail("quarantine", "is not supported yet", "leave it out");
-  // The names were checked by the caller, who knows the operator's own.
-  for (const auto& [name, value] : spec.items()) reader.Find(name);
-  return reader.Done();
+  spec.Bool("quarantine", quarantine);
+  if (quarantine) {
+    spec.Fail(spec_code::kNotYet, "quarantine", "`quarantine` is not supported yet",
+              "leave it out");
+  }
+}
+
+// Publishing over the own input would make every run see other data than the one before.
+void CheckNotInput(SpecReader& spec, const CommonSpec& common, const CommonFields& fields) {
+  const auto plain = [](const std::string& path) {
+    return std::filesystem::path(path + "/.").lexically_normal();
+  };
+  const json text = common.out->path;
+  if (common.out->path.empty() || spec.IsUnknown(text)) return;
+  for (const std::string& path : common.in->paths) {
+    if (plain(path) != plain(common.out->path)) continue;
+    spec.Fail(spec_code::kMismatch, fields.out,
+              "the output is the input itself, which the result would replace",
+              "publish to another folder");
+    return;
+  }
 }
 
 std::string EscapePart(std::string_view text) {
@@ -341,10 +262,6 @@ std::string TextOfData(const json& spec) {
 
 }  // namespace
 
-OperatorError SpecError(std::string_view pointer, std::string_view what, std::string hint) {
-  return BadSpec(fmt::format("{}: {}", pointer, what), "spec", std::move(hint));
-}
-
 std::string PartitionPath(const PartitionKey& key) {
   std::string out;
   for (const auto& [column, value] : key) {
@@ -376,49 +293,29 @@ OpResult<PartitionKey> ParsePartitionPath(std::string_view path) {
 std::optional<std::int64_t> ParseByteSize(const json& value) {
   if (value.is_number_integer()) return value.get<std::int64_t>();
   if (!value.is_string()) return std::nullopt;
-  const std::string text = value.get<std::string>();
-  std::int64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [after, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || number < 0) return std::nullopt;
-  constexpr std::array<std::pair<std::string_view, std::int64_t>, 9> kUnits{{{"", 1},
-                                                                             {"B", 1},
-                                                                             {"kB", 1000},
-                                                                             {"MB", 1'000'000},
-                                                                             {"GB", 1'000'000'000},
-                                                                             {"KB", 1000},
-                                                                             {"KiB", 1 << 10},
-                                                                             {"MiB", 1 << 20},
-                                                                             {"GiB", 1 << 30}}};
-  std::string_view unit(after, static_cast<std::size_t>(end - after));
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  for (const auto& [name, factor] : kUnits) {
-    if (unit == name && number <= INT64_MAX / factor) return number * factor;
+  return dagfile::ParseSize(value.get_ref<const std::string&>());
+}
+
+void ReadZone(SpecReader& spec, std::string_view name, std::string& out) {
+  std::string zone;
+  if (!spec.Text(name, zone)) return;
+  if (const auto found = TimeZone::Find(zone); !found.ok()) {
+    spec.Fail(spec_code::kTimeZone, name, found.error().message, found.error().hint);
+  } else {
+    out = std::move(zone);
   }
-  return std::nullopt;
 }
 
-OpResult<json> ParseSpecText(std::string_view text) {
-  if (text.size() > limits::kMaxJsonBytes) return BadSpec("the spec is too long", "spec");
-  const Result<std::string> strict = ParseStrictJson(text, true);
-  if (!strict.ok()) return BadSpec(strict.error().message, "json", strict.error().hint);
-  json spec = json::parse(*strict);
-  if (!spec.is_object()) return BadSpec("the spec is not a JSON object", "spec");
-  return spec;
-}
-
-OpResult<CommonSpec> ParseCommon(const json& spec, const SpecFields& fields) {
-  if (!spec.is_object()) return BadSpec("the spec is not a JSON object", "spec");
-  NM_RETURN_IF_ERROR(CheckFieldNames(spec, fields));
+CommonSpec ReadCommon(SpecReader& spec, const CommonFields& fields) {
   CommonSpec common;
-  NM_RETURN_IF_ERROR(ParseRunFields(spec, common));
-  if (const auto it = spec.find(fields.in_field); it != spec.end()) {
-    NM_ASSIGN_OR_RETURN(common.in, ParseIn(*it, fmt::format("/{}", fields.in_field)));
-  }
-  if (const auto it = spec.find(fields.out_field); it != spec.end()) {
-    NM_ASSIGN_OR_RETURN(common.out, ParseOut(*it, fmt::format("/{}", fields.out_field)));
-  }
-  common.spec_hash = Sha256Hex(TextOfData(spec));
+  for (const std::string_view name : kNoDataFields) spec.Allow(name);
+  spec.Allow(kIntervalStart);
+  spec.Allow(kIntervalEnd);
+  ReadRunFields(spec, common);
+  if (!fields.in.empty() && spec.Has(fields.in)) common.in = ReadIn(spec, fields.in);
+  if (!fields.out.empty() && spec.Has(fields.out)) common.out = ReadOut(spec, fields.out);
+  if (common.in && common.out) CheckNotInput(spec, common, fields);
+  if (spec.rendered()) common.spec_hash = Sha256Hex(TextOfData(spec.json()));
   return common;
 }
 

@@ -1,19 +1,16 @@
-// The fields that every native operator shares (compute.md 1.1), parsed once. The parsers take JSON
-// that core/dagfile or the daemon has rendered; unknown and ill-typed fields are kBadSpec with a
-// JSON Pointer in the message. Pure, thread-safe.
+// The fields that every native operator shares (compute.md 1.1). Pure, thread-safe.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "operators/columnar/table_writer.h"
 #include "operators/op_result.h"
+#include "operators/spec_reader.h"
 
 namespace nightmill {
 
@@ -31,7 +28,8 @@ struct InSpec {
   std::optional<InputFormat> format;      // nullopt: by file name, parquet for tables
   std::vector<std::string> partition_by;  // partition columns expected in the path, outermost first
   PartitionKey partition;                 // only these
-  std::string filter;                     // expression over rows; "" = all
+  std::string filter;                     // expression over rows; "" = all, or not known yet
+  bool filtered = false;                  // there is a filter
   // CSV only.
   char delimiter = ',';
   bool header = true;
@@ -61,19 +59,17 @@ struct CommonSpec {
   std::string spec_hash;  // SHA-256 of the canonical spec without what cannot change data
 };
 
-// Parses a spec object: the common fields, and the names in `own_fields` are left to the operator.
-// `in_field`/`out_field` are the names under which the operator has them ("in"/"out", "from"/"to").
-struct SpecFields {
-  std::span<const std::string_view> own_fields;
-  std::string_view in_field = "in";
-  std::string_view out_field = "out";
+// The names under which the operator has them; "" if it has none.
+struct CommonFields {
+  std::string_view in = "in";
+  std::string_view out = "out";
 };
-OpResult<CommonSpec> ParseCommon(const nlohmann::json& spec, const SpecFields& fields);
+// Reads the common fields and makes those of the task known. `in` and `out` are there only if the
+// spec has them (Require); before rendering there is no spec_hash.
+CommonSpec ReadCommon(SpecReader& spec, const CommonFields& fields = {});
 
-// The object of a spec text, or kBadSpec. Never throws.
-OpResult<nlohmann::json> ParseSpecText(std::string_view text);
-// Errors in one form: "/out/partition: <what>", reason "spec".
-OperatorError SpecError(std::string_view pointer, std::string_view what, std::string hint = {});
+// A time zone by name; UTC stays if there is none or it is not known.
+void ReadZone(SpecReader& spec, std::string_view name, std::string& out);
 
 // Bytes from 123, "512MB", "1GiB" (product.md 2.2).
 std::optional<std::int64_t> ParseByteSize(const nlohmann::json& value);

@@ -5,14 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/base/hash.h"
 #include "operators/columnar/row_store.h"
-#include "operators/compact_plan.h"
 #include "operators/parallel.h"
 #include "operators/registry.h"
+#include "operators/specs.h"
 #include "operators/table/attempt.h"
 #include "operators/table/file_summary.h"
 #include "operators/table/staging.h"
@@ -21,58 +20,6 @@ namespace nightmill {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::array<std::string_view, 5> kOwnFields{"target_mb", "min_inputs", "mode", "sort",
-                                                     "schema"};
-
-struct CompactSpec {
-  CommonSpec common;
-  CompactRules rules;
-  std::vector<std::string> sort;
-  std::string rules_hash;  // of all that shapes files: equal for a repeated run
-};
-
-OpStatus ReadCount(const json& spec, const char* name, std::int64_t high, std::int64_t& out) {
-  const auto it = spec.find(name);
-  if (it == spec.end() || it->is_null()) return OpOk();
-  if (!it->is_number_integer() || it->get<std::int64_t>() < 1 || it->get<std::int64_t>() > high) {
-    return SpecError(fmt::format("/{}", name),
-                     fmt::format("must be a whole number from 1 to {}", high));
-  }
-  out = it->get<std::int64_t>();
-  return OpOk();
-}
-
-OpResult<CompactSpec> ParseCompact(std::string_view text) {
-  NM_ASSIGN_OR_RETURN(const json spec, ParseSpecText(text));
-  CompactSpec out;
-  NM_ASSIGN_OR_RETURN(out.common, ParseCommon(spec, {kOwnFields, "in", "out"}));
-  if (!out.common.in) return SpecError("/in", "is missing", "name the table");
-  if (out.common.out) return SpecError("/out", "is not a field of compact", "it works in place");
-  if (!out.common.in->filter.empty()) {
-    return SpecError("/in/filter", "is not a field of compact", "all rows are kept");
-  }
-  std::int64_t target_mb = out.rules.target_bytes / 1'000'000;
-  NM_RETURN_IF_ERROR(ReadCount(spec, "target_mb", 100'000, target_mb));
-  out.rules.target_bytes = target_mb * 1'000'000;
-  NM_RETURN_IF_ERROR(ReadCount(spec, "min_inputs", 1'000'000, out.rules.min_inputs));
-  const std::string mode = spec.value("mode", json("auto")).dump();
-  if (mode != "\"auto\"" && mode != "\"reencode\"") {
-    return SpecError("/mode", "must be auto or reencode", "copying is not supported yet");
-  }
-  if (spec.value("schema", json("union")) != "union") {
-    return SpecError("/schema", "must be union");
-  }
-  const json sort = spec.value("sort", json());
-  if (!sort.is_null() && !sort.is_array()) return SpecError("/sort", "must be a list of columns");
-  for (const json& column : sort) {
-    if (!column.is_string()) return SpecError("/sort", "must be a list of columns");
-    out.sort.push_back(column.get<std::string>());
-  }
-  out.rules_hash = Sha256Hex(fmt::format("{}\x1f{}\x1f{}", out.rules.target_bytes,
-                                         out.rules.min_inputs, fmt::join(out.sort, "\x1e")));
-  return out;
-}
 
 // One partition that has something to gain.
 struct PartitionJob {
@@ -355,7 +302,7 @@ class Compaction {
 class CompactOperator final : public Operator {
  public:
   OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
-    const OpResult<CompactSpec> spec = ParseCompact(text);
+    const OpResult<CompactSpec> spec = ParseSpec(text, ReadCompact);
     if (!spec.ok()) return spec.error();
     return ToOperatorResult(Compaction(*spec, context).Run());
   }

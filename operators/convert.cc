@@ -4,66 +4,16 @@
 // narrowed silently.
 #include <fmt/format.h>
 
-#include <array>
-#include <nlohmann/json.hpp>
-
 #include "operators/convert_source.h"
 #include "operators/operator.h"
 #include "operators/registry.h"
+#include "operators/specs.h"
 #include "operators/table/attempt.h"
 
 namespace nightmill {
 namespace {
 
-using nlohmann::json;
-
 constexpr int kSemantics = 1;
-constexpr std::array<std::string_view, 1> kOwnFields{"schema"};
-
-// The schema as written: an object of name: type (any order), or a list that also fixes the order.
-struct WrittenSchema {
-  Schema schema;
-  bool given = false;
-  bool ordered = false;
-};
-
-OpStatus AddField(const std::string& name, const json& type, WrittenSchema& out) {
-  const auto parsed =
-      type.is_string() ? ParseColumnType(type.get<std::string>()) : std::optional<ColumnType>();
-  if (!parsed) {
-    return SpecError("/schema/" + name, "has an unknown type",
-                     "one of bool, int32, int64, float32, float64, decimal(p,s), string, binary, "
-                     "date, timestamp, timestamp(local)");
-  }
-  if (name.empty() || out.schema.Find(name) >= 0) {
-    return SpecError("/schema", fmt::format("has the column \"{}\" twice or without name", name));
-  }
-  out.schema.fields.push_back({name, *parsed});
-  return OpOk();
-}
-
-OpResult<WrittenSchema> ParseSchema(const json& spec) {
-  WrittenSchema out;
-  const auto it = spec.find("schema");
-  if (it == spec.end() || *it == "infer_once") return out;
-  out.given = true;
-  if (it->is_object()) {
-    for (const auto& [name, type] : it->items()) NM_RETURN_IF_ERROR(AddField(name, type, out));
-  } else if (it->is_array()) {
-    out.ordered = true;
-    for (const json& item : *it) {
-      if (!item.is_object() || !item.contains("name") || !item["name"].is_string() ||
-          !item.contains("type")) {
-        return SpecError("/schema", "has an entry without name or type");
-      }
-      NM_RETURN_IF_ERROR(AddField(item["name"].get<std::string>(), item["type"], out));
-    }
-  } else {
-    return SpecError("/schema", "must be \"infer_once\", an object or a list");
-  }
-  if (out.schema.fields.empty()) return SpecError("/schema", "has no column");
-  return out;
-}
 
 // The format that all inputs share.
 OpResult<InputFormat> CommonFormat(const InputList& inputs) {
@@ -78,27 +28,19 @@ OpResult<InputFormat> CommonFormat(const InputList& inputs) {
 }
 
 OpResult<std::string> RunConvert(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(const json spec, ParseSpecText(text));
-  NM_ASSIGN_OR_RETURN(const CommonSpec common, ParseCommon(spec, {kOwnFields, "in", "out"}));
-  NM_ASSIGN_OR_RETURN(const WrittenSchema written, ParseSchema(spec));
-  if (common.in && !common.in->filter.empty()) {
-    return SpecError("/in/filter", "is not supported by convert", "filter where the table is read");
-  }
-  if (common.out && !common.out->sort.empty()) {
-    return SpecError("/out/sort", "is not supported by convert", "let compact sort the table");
-  }
+  NM_ASSIGN_OR_RETURN(const ConvertSpec spec, ParseSpec(text, ReadConvert));
   AttemptOptions options;
   options.semantics_version = kSemantics;
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<Attempt> attempt,
-                      Attempt::Begin(context, common, std::move(options)));
+                      Attempt::Begin(context, spec.common, std::move(options)));
   if (auto report = attempt->unchanged()) return std::move(*report);
   NM_ASSIGN_OR_RETURN(const InputFormat format, CommonFormat(attempt->inputs()));
 
-  ConvertJob job{*attempt, *common.in, nullptr, written.schema, written.ordered, {}};
-  NM_ASSIGN_OR_RETURN(job.zone, FindZone(common.timezone));
+  ConvertJob job{*attempt, *spec.common.in, nullptr, spec.schema, spec.ordered, {}};
+  NM_ASSIGN_OR_RETURN(job.zone, FindZone(spec.common.timezone));
   attempt->BeginPhase("convert");
   // Pinned: the types of an earlier run hold, whatever the new rows look like.
-  if (!written.given) {
+  if (!spec.given) {
     job.schema = attempt->base().schema;
     if (job.schema.fields.empty()) {
       NM_ASSIGN_OR_RETURN(job.schema, InferSchema(format, job));

@@ -2,51 +2,21 @@
 // failed check of severity stop is the circuit breaker of a DAG.
 #include <fmt/format.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "operators/checks.h"
 #include "operators/clock.h"
-#include "operators/expr/ast.h"
-#include "operators/expr/bind.h"
 #include "operators/input_table.h"
 #include "operators/parallel.h"
 #include "operators/registry.h"
 #include "operators/slot_vector.h"
+#include "operators/specs.h"
 #include "operators/table/attempt.h"
 
 namespace nightmill {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::array<std::string_view, 2> kOwnFields{"suite", "on_fail"};
-
-struct ExpectSpec {
-  CommonSpec common;
-  CheckSuite suite;
-  bool warn_only = false;
-};
-
-OpResult<ExpectSpec> ParseExpect(std::string_view text) {
-  NM_ASSIGN_OR_RETURN(const Json json, ParseSpecText(text));
-  ExpectSpec spec;
-  NM_ASSIGN_OR_RETURN(spec.common, ParseCommon(json, {kOwnFields}));
-  if (!spec.common.in) return SpecError("/in", "is needed");
-  if (!spec.common.in->filter.empty()) {
-    return SpecError("/in/filter", "is not supported by expect", "check the whole table");
-  }
-  const auto suite = json.find("suite");
-  if (suite == json.end()) return SpecError("/suite", "is needed");
-  NM_ASSIGN_OR_RETURN(spec.suite, CheckSuite::Parse(*suite, "/suite"));
-  const auto on_fail = json.find("on_fail");
-  if (on_fail == json.end()) return spec;
-  if (*on_fail != "stop" && *on_fail != "warn") {
-    return SpecError("/on_fail", "must be stop or warn");
-  }
-  spec.warn_only = *on_fail == "warn";
-  return spec;
-}
 
 class ExpectRun {
  public:
@@ -172,7 +142,7 @@ class ExpectRun {
 class ExpectOperator final : public Operator {
  public:
   OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
-    auto spec = ParseExpect(text);
+    auto spec = ParseSpec(text, ReadExpect);
     if (!spec.ok()) return std::move(spec).error();
     return ToOperatorResult(ExpectRun(std::move(*spec), context).Run());
   }

@@ -1,9 +1,11 @@
-// The catalog's entry of `expect`, and the schema of check suites that other entries share.
+// The catalog's entry of `expect` and how its spec is read, and the schema of check suites that
+// other entries share.
 #include <array>
 #include <string>
 #include <string_view>
 
 #include "operators/catalog.h"
+#include "operators/specs.h"
 
 namespace nightmill {
 namespace {
@@ -27,7 +29,24 @@ passes, `row_count_between` decides. A check that cannot be evaluated fails. A f
 `warn` is only reported. `on_fail: warn` makes every check a warning. Results have the shape of Great
 Expectations.)";
 
+constexpr std::array<std::pair<std::string_view, bool>, 2> kOnFail{
+    {{"stop", false}, {"warn", true}}};
+
 }  // namespace
+
+ExpectSpec ReadExpect(SpecReader& spec) {
+  ExpectSpec out;
+  out.common = ReadCommon(spec, {"in", ""});
+  spec.Require("in");
+  spec.Require("suite");
+  out.suite = CheckSuite::Read(spec, "suite");
+  spec.Word("on_fail", kOnFail, out.warn_only);
+  if (out.common.in && out.common.in->filtered) {
+    spec.FailAt(spec_code::kMismatch, "/in/filter", "expect takes no filter",
+                "check the whole table");
+  }
+  return out;
+}
 
 std::string CheckSuiteSchema(std::string_view description) {
   std::string schema = R"({"type": "array", "maxItems": 1000, "description": ")";
@@ -55,14 +74,19 @@ std::string CheckSuiteSchema(std::string_view description) {
 }
 
 OperatorEntry ExpectEntry() {
-  std::string schema = "{\"properties\": {" + CommonProperties() + R"(,
+  std::string schema = "{\"properties\": {" + InputProperties() + R"(,
   "suite": )" + CheckSuiteSchema("Checks, evaluated in one pass.") +
                        R"(,
   "on_fail": {"enum": ["stop", "warn"], "default": "stop",
     "description": "warn: no check stops the task."}},
   "required": ["in", "suite"]})";
-  return {"expect", TaskKind::kNative, "Tests a table; a failed check stops the run.",
-          kDoc,     std::move(schema), {}};
+  return {"expect",
+          TaskKind::kNative,
+          "Tests a table; a failed check stops the run.",
+          kDoc,
+          std::move(schema),
+          {},
+          FaultsOf<ReadExpect>};
 }
 
 }  // namespace nightmill

@@ -4,23 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "operators/checks.h"
 #include "operators/columnar/parquet_footer.h"
 #include "operators/registry.h"
+#include "operators/specs.h"
 #include "operators/table/attempt.h"
 #include "operators/table/file_summary.h"
 
 namespace nightmill {
 namespace {
 
-using nlohmann::json;
-
 constexpr int kSemantics = 1;
-constexpr std::array<std::string_view, 1> kOwnFields{"suite"};
 constexpr std::int64_t kCopyBlock = 1 << 20;
 
 struct Sources {
@@ -119,12 +115,6 @@ class FusedChecks {
   std::vector<CheckState> states_;
 };
 
-OpResult<CheckSuite> ParseSuite(const json& spec) {
-  const auto it = spec.find("suite");
-  if (it == spec.end()) return CheckSuite();
-  return CheckSuite::Parse(*it, "/suite");
-}
-
 OpResult<WrittenTable> StageFiles(Attempt& attempt, const Sources& sources,
                                   std::vector<DataFile> files) {
   WrittenTable table;
@@ -145,27 +135,17 @@ OpResult<WrittenTable> StageFiles(Attempt& attempt, const Sources& sources,
 }
 
 OpResult<std::string> RunPublish(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(const json spec, ParseSpecText(text));
-  NM_ASSIGN_OR_RETURN(const CommonSpec common, ParseCommon(spec, {kOwnFields, "from", "to"}));
-  NM_ASSIGN_OR_RETURN(const CheckSuite suite, ParseSuite(spec));
-  if (!common.in) return SpecError("/from", "is missing", "name a folder or a table partition");
-  if (!common.out) return SpecError("/to", "is missing", "name the table to publish");
-  if (!common.in->filter.empty()) {
-    return SpecError("/from/filter", "is not supported by publish", "files are published whole");
-  }
-  if (!common.out->sort.empty()) {
-    return SpecError("/to/sort", "is not supported by publish", "files are published as they are");
-  }
+  NM_ASSIGN_OR_RETURN(const PublishSpec spec, ParseSpec(text, ReadPublish));
   AttemptOptions options;
   options.semantics_version = kSemantics;
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<Attempt> attempt,
-                      Attempt::Begin(context, common, std::move(options)));
+                      Attempt::Begin(context, spec.common, std::move(options)));
   if (auto report = attempt->unchanged()) return std::move(*report);
 
   attempt->BeginPhase("check");
   NM_ASSIGN_OR_RETURN(const Sources sources, OpenSources(*attempt));
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<FusedChecks> checks,
-                      FusedChecks::Make(suite, sources.schema, *attempt));
+                      FusedChecks::Make(spec.suite, sources.schema, *attempt));
   SummaryRequest request{sources.files,
                          sources.schema,
                          attempt->threads(),
@@ -177,7 +157,7 @@ OpResult<std::string> RunPublish(std::string_view text, const OperatorContext& c
                          }};
   NM_ASSIGN_OR_RETURN(std::vector<DataFile> files, SummarizeFiles(request));
   AttemptOutcome outcome;
-  if (!suite.empty()) {
+  if (!spec.suite.empty()) {
     NM_ASSIGN_OR_RETURN(const CheckReport report, checks->Finish());
     if (report.stop) return CheckError(report, "the data to publish");
     outcome.checks = report.json;

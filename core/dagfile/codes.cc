@@ -141,6 +141,36 @@ constexpr std::array kPages{
         "NM326", "join that can never run",
         "The task needs success of children of a branch that are never chosen together, so it is\n"
         "always skipped. Use trigger_rule none_failed_min_one_success."},
+    CodePage{
+        "NM327", "bad expression",
+        "Expressions (`where`, `filter`, `expr`) have literals, columns, + - * / %, comparisons, "
+        "and,\n"
+        "or, not, in, between, is null, and if coalesce cast date date_diff div abs least greatest "
+        "lower.\n"
+        "The message counts columns from the beginning of the expression."},
+    CodePage{"NM328", "does not go together",
+             "The operator does not take this field beside the others, or not at all. "
+             "`nightmill operator\n"
+             "show TYPE` has its page."},
+    CodePage{
+        "NM329", "column named twice",
+        "Keys, features and derived columns are all columns of one table; so are the entries of "
+        "a\n"
+        "`schema`. Each name may be used once."},
+    CodePage{"NM330", "unknown column type",
+             "Types are bool, int32, int64, float32, float64, decimal(p,s), string, binary, date, "
+             "timestamp\n"
+             "(UTC, microseconds) and timestamp(local)."},
+    CodePage{
+        "NM331", "no such column",
+        "A derived column or a check on the result names a column that the result does not have:\n"
+        "keys, features and the derived columns above it. Columns of the input are not known "
+        "before\n"
+        "the run."},
+    CodePage{"NM332", "name says another window",
+             "A feature whose name ends in _30d stands beside a window of another number of days. "
+             "Both\n"
+             "ends of a window count: 31 days are D-30 to D."},
 };
 
 }  // namespace

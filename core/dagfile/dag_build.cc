@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -80,17 +82,27 @@ const Json* Below(const Json& object, const std::string& pointer) {
   return object.contains(path) ? &object.at(path) : nullptr;
 }
 
-// True if what the schema refused is fine after all: a whole-value template stands for a value of
-// any type; the operator checks what it renders to.
+// True if what the schema refused is fine after all: a template stands for a value that only the
+// run knows, a whole-value template for one of any type; the operator checks what it renders to.
 bool IsTypedTemplate(const Json& task, const SchemaFault& fault) {
-  if (fault.code != "NM203" && fault.code != "NM204" && fault.code != "NM208") return false;
+  constexpr std::array<std::string_view, 5> kOfValues{"NM203", "NM204", "NM205", "NM206", "NM208"};
+  if (std::find(kOfValues.begin(), kOfValues.end(), fault.code) == kOfValues.end()) return false;
   const std::string field = fault.pointer.substr(0, fault.pointer.find('/', 1));
   if (field.empty() || FindTaskField(std::string_view(field).substr(1)) != nullptr) return false;
   const Json* value = Below(task, fault.pointer);
   return value != nullptr && value->is_string() && IsTemplate(value->get_ref<const std::string&>());
 }
 
-void ReportTask(Draft& draft, std::size_t index, const Json& task, const TaskType& type) {
+// What must not be told twice: one complaint about a value, however worded, and one for each member
+// that is missing.
+std::string ToldKey(std::string_view code, const std::string& pointer, const std::string& message) {
+  return code == "NM202" ? fmt::format("{}\x01{}", pointer, message) : pointer;
+}
+
+// Reports what the schema of the type refuses; `told` gets the keys, relative to the task.
+void ReportTask(Draft& draft, std::size_t index, const TaskType& type,
+                std::set<std::string>& told) {
+  const Json& task = draft.doc["tasks"][index];
   const std::string prefix = fmt::format("/tasks/{}", index);
   for (SchemaFault& fault : type.schema->Explain(task)) {
     if (IsTypedTemplate(task, fault)) continue;
@@ -107,6 +119,7 @@ void ReportTask(Draft& draft, std::size_t index, const Json& task, const TaskTyp
     if (fault.pointer == "/engine" && task["engine"] == "spark") {
       fault = {"NM210", fault.pointer, false, "engine \"spark\" is not supported yet", ""};
     }
+    told.insert(ToldKey(fault.code, fault.pointer, fault.message));
     Report(draft, prefix, fault);
   }
 }
@@ -189,7 +202,7 @@ class TaskBuilder {
     task().kind = type->entry->kind;
     const bool many = draft_.dag.tasks.size() > kManyTasks;
     if (!draft_.out.full() && !Fits(*type, json_, many)) {
-      ReportTask(draft_, index_, json_, *type);
+      ReportTask(draft_, index_, *type, told_);
     }
     Common();
     Own(*type);
@@ -298,7 +311,7 @@ class TaskBuilder {
     }
     switch (task().kind) {
       case TaskKind::kNative:
-        Native(own);
+        Native(type, own);
         break;
       case TaskKind::kSensor:
         Settle(own);
@@ -316,16 +329,22 @@ class TaskBuilder {
     task().params = CanonicalJson(own);
   }
 
-  void Native(const Json& own) {
+  void Native(const TaskType& type, const Json& own) {
     if (const auto it = own.find("threads"); it != own.end() && it->is_number_integer()) {
       task().threads =
           static_cast<int>(std::clamp<std::int64_t>(it->get<std::int64_t>(), 1, 1'024));
     }
-    const auto memory = own.find("memory");
-    if (memory == own.end()) return;
-    if (memory->is_string() && IsTemplate(memory->get_ref<const std::string&>())) return;
-    const Place place = place_.At("memory");
-    (void)ParseSizeField(*memory, Site{draft_.out, place});
+    if (type.entry->check == nullptr || draft_.out.full()) return;
+    const std::string prefix = fmt::format("/tasks/{}", index_);
+    for (const SpecFault& fault : type.entry->check(own)) {
+      if (told_.contains(ToldKey(fault.code, fault.pointer, fault.message))) continue;
+      if (fault.warning) {
+        draft_.out.Warning(fault.code, prefix + fault.pointer, fault.message, fault.hint);
+      } else {
+        Report(draft_, prefix,
+               {fault.code, fault.pointer, fault.at_key, fault.message, fault.hint});
+      }
+    }
   }
 
   void Settle(const Json& own) {
@@ -364,6 +383,7 @@ class TaskBuilder {
   std::size_t index_;
   const Json& json_;
   const Place& place_;
+  std::set<std::string> told_;  // ToldKey of what the schema refused
 };
 
 // Objects of nlohmann::json forget the order of their keys, but the first of several named lists of

@@ -104,34 +104,39 @@ std::optional<Duration> ParseDurationField(const Json& value, DurationRange rang
   return duration;
 }
 
-std::optional<std::int64_t> ParseSizeField(const Json& value, const Site& site) {
-  if (value.is_number_integer()) return value.get<std::int64_t>();
-  if (!value.is_string()) return std::nullopt;
-  const auto& text = value.get_ref<const std::string&>();
-  constexpr std::array<std::pair<std::string_view, double>, 9> kUnits{{{"", 1},
-                                                                       {"B", 1},
-                                                                       {"kB", 1e3},
-                                                                       {"MB", 1e6},
-                                                                       {"GB", 1e9},
-                                                                       {"TB", 1e12},
-                                                                       {"KiB", 1024.0},
-                                                                       {"MiB", 1048576.0},
-                                                                       {"GiB", 1073741824.0}}};
+std::optional<std::int64_t> ParseSize(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, double>, 10> kUnits{{{"", 1},
+                                                                        {"B", 1},
+                                                                        {"kB", 1e3},
+                                                                        {"KB", 1e3},
+                                                                        {"MB", 1e6},
+                                                                        {"GB", 1e9},
+                                                                        {"TB", 1e12},
+                                                                        {"KiB", 1024.0},
+                                                                        {"MiB", 1048576.0},
+                                                                        {"GiB", 1073741824.0}}};
   double number = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  std::string_view unit =
-      std::string_view(text).substr(static_cast<std::size_t>(end - text.data()));
+  std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   if (unit.starts_with(' ')) unit.remove_prefix(1);
   const auto known = std::find_if(kUnits.begin(), kUnits.end(),
                                   [&](const auto& entry) { return entry.first == unit; });
   const double bytes = known == kUnits.end() ? 0 : std::floor(number * known->second);
-  if (error != std::errc() || !(bytes >= 1) || bytes > 9e15) {
+  if (error != std::errc() || !(bytes >= 1) || bytes > 9e15) return std::nullopt;
+  return static_cast<std::int64_t>(bytes);
+}
+
+std::optional<std::int64_t> ParseSizeField(const Json& value, const Site& site) {
+  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (!value.is_string()) return std::nullopt;
+  const auto& text = value.get_ref<const std::string&>();
+  const auto bytes = ParseSize(text);
+  if (!bytes) {
     site.Error("NM317", fmt::format("\"{}\" is not a size", text),
                "write bytes, or kB MB GB, KiB MiB GiB: \"512MB\"");
-    return std::nullopt;
   }
-  return static_cast<std::int64_t>(bytes);
+  return bytes;
 }
 
 std::vector<std::string> ParseTexts(const Json& value) {

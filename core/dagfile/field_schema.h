@@ -48,6 +48,8 @@ struct DurationRange {
 // NM316 for a malformed one, NM314 for one outside the range.
 std::optional<Duration> ParseDurationField(const nlohmann::json& value, DurationRange range,
                                            const Site& site);
+// Bytes of "512MB", "1.5GiB", "100"; nullopt for what is no size of at least one byte.
+std::optional<std::int64_t> ParseSize(std::string_view text);
 // Bytes; NM317.
 std::optional<std::int64_t> ParseSizeField(const nlohmann::json& value, const Site& site);
 std::vector<std::string> ParseTexts(const nlohmann::json& value);

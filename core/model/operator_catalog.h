@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,20 @@
 #include "core/model/task.h"
 
 namespace nightmill {
+
+// One thing that is wrong with the spec of a task, as its operator sees it.
+struct SpecFault {
+  std::string_view code;  // of core/dagfile/codes.cc: "NM328"
+  std::string pointer;    // relative to the spec; "" is the whole of it
+  bool at_key = false;    // the key is at fault, not its value
+  bool warning = false;
+  std::string message;
+  std::string hint;
+};
+
+// Everything that is wrong with a spec (an object: the task's own fields) whose templates are not
+// rendered. What depends on a template is not known and never a fault. Pure, any thread.
+using SpecCheck = std::vector<SpecFault> (*)(const nlohmann::json& spec);
 
 struct OperatorEntry {
   std::string type;  // "aggregate"
@@ -23,6 +38,9 @@ struct OperatorEntry {
   std::string schema;
   // Field names among `properties` in which a raw template is unsafe ("run" of shell).
   std::vector<std::string> no_raw_template;
+  // What `schema` cannot say; null if it says everything. Faults that the schema has told at the
+  // same place are not told twice.
+  SpecCheck check = nullptr;
 };
 
 class OperatorCatalog {

@@ -48,6 +48,10 @@ struct ColumnType {
 
 // "int64", "decimal(10,2)", "timestamp", "timestamp(local)": the words of specs and manifests.
 std::string ToString(const ColumnType& type);
+// The words, for hints.
+inline constexpr std::string_view kColumnTypes =
+    "types: bool, int32, int64, float32, float64, decimal(p,s), string, binary, date, timestamp, "
+    "timestamp(local)";
 // nullopt for an unknown word.
 std::optional<ColumnType> ParseColumnType(std::string_view word);
 // Bytes of a slot; 0 for kUnsupported.

@@ -29,15 +29,17 @@ def blocks():
 
 
 def insert(text, change, path):
-    """Puts each `+` line after the line above it, which must be there exactly once."""
-    anchor = None
+    """Puts the `+` lines after the line above them, which must be there exactly once."""
+    end = 0  # of the line last found or put
     for line in change.splitlines():
-        mark, content = line[:1], line[1:]
+        mark, content = line[:1], line[1:] + "\n"
         if mark == "+":
-            text = text.replace(anchor + "\n", f"{anchor}\n{content}\n", 1)
-        elif text.count("\n" + content + "\n") != 1:
+            text = text[:end] + content + text[end:]
+            end += len(content)
+            continue
+        if text.count("\n" + content) != 1:
             raise AssertionError(f"{path}: the line {content!r} of docs/adding.md is not there")
-        anchor = content
+        end = text.index("\n" + content) + 1 + len(content)
     return text
 
 
@@ -114,8 +116,8 @@ class AddingTest(unittest.TestCase):
             touched = apply_document(tree)
             configure(tree, build)
             objects = self.compile(build, touched)
-            operators = [path for path in objects if "nm_operators.dir" in path]
             catalog = [path for path in objects if "nm_catalog.dir" in path]
+            operators = catalog + [path for path in objects if "nm_operators.dir" in path]
             link(build, "inventory_test", operators)
             self.assertIn("2 tests from", run([build / "inventory_test"]))
             link(build, "nightmill-worker", operators)
@@ -163,11 +165,17 @@ class AddingTest(unittest.TestCase):
         dag = {"dag_id": "counts", "tasks": [{"id": "count", **json.loads(spec)}]}
         (folder / "dag.json").write_text(json.dumps(dag))
         run([build / "nightmill", "dag", "validate", "dag.json"], cwd=folder)
+        def refused():
+            (folder / "dag.json").write_text(json.dumps(dag))
+            answer = subprocess.run([build / "nightmill", "dag", "validate", "dag.json"], text=True,
+                                    cwd=folder, capture_output=True, check=False)
+            self.assertEqual(answer.returncode, 2, answer.stdout + answer.stderr)
+            return answer.stdout + answer.stderr
+
+        dag["tasks"][0]["in"]["filter"] = "n > 1"
+        self.assertIn("inventory reads no rows   at /tasks/0/in/filter", refused())
         dag["tasks"][0].pop("in")
-        (folder / "dag.json").write_text(json.dumps(dag))
-        refused = subprocess.run([build / "nightmill", "dag", "validate", "dag.json"], cwd=folder,
-                                 capture_output=True, text=True, check=False)
-        self.assertEqual(refused.returncode, 2, refused.stdout + refused.stderr)
+        self.assertIn("NM202", refused())
 
 
 if __name__ == "__main__":

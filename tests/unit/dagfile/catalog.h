@@ -1,8 +1,9 @@
-// The task types of the tests of this folder: the built-in ones and a native operator whose schema
+// The task types of the tests of this folder: all real ones, and a native operator whose schema
 // uses keywords that only valijson decides.
 #pragma once
 
 #include "core/model/operator_catalog.h"
+#include "operators/catalog.h"
 
 namespace nightmill {
 
@@ -10,6 +11,7 @@ inline const OperatorCatalog& TestCatalog() {
   static const OperatorCatalog catalog = [] {
     OperatorCatalog types;
     AddBuiltinTypes(types);
+    AddNativeOperators(types);
     types.Add({"odd",
                TaskKind::kNative,
                "Takes what is no text.",
