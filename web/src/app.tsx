@@ -89,9 +89,8 @@ function Top() {
       </nav>
       <div class="tools">
         <LinkMark />
-        <button class="plain" onClick={() => (paletteOpen.value = true)} aria-keyshortcuts="Control+K"
-          aria-label="Search">
-          <span class="wide-only">Search</span> <kbd>Ctrl K</kbd>
+        <button class="plain" onClick={() => (paletteOpen.value = true)} aria-keyshortcuts="Control+K">
+          Search <kbd class="wide-only">Ctrl K</kbd>
         </button>
         <button class="plain" title="Times are shown in this zone"
           onClick={() => (zone.value = zone.value === 'utc' ? 'local' : 'utc')}>

@@ -167,7 +167,7 @@ interface NodeProps {
 }
 
 function NodeBox({ at, label, type, mapped, group, state, chosen, faded, onClick, onOpen }: NodeProps) {
-  const said = `${label}, ${type}${state ? `, ${stateLabel(state)}` : ''}${group ? ', folded group' : ''}`;
+  const said = `${label} ${type}${state ? `, ${stateLabel(state)}` : ''}${group ? ', folded group' : ''}`;
   return (
     <g class={`node${chosen ? ' chosen' : ''}${faded ? ' faded' : ''}`}
       transform={`translate(${at.x} ${at.y})`} role="button" tabIndex={0} aria-label={said}
@@ -179,7 +179,6 @@ function NodeBox({ at, label, type, mapped, group, state, chosen, faded, onClick
         if (event.key === 'Enter') onOpen();
         else onClick();
       }}>
-      <title>{said}</title>
       {(group || mapped) &&
         <rect x="3" y="3" width={at.width} height={at.height} rx="5" class="node-back" />}
       <rect width={at.width} height={at.height} rx="5" class="node-box" />
@@ -188,7 +187,7 @@ function NodeBox({ at, label, type, mapped, group, state, chosen, faded, onClick
         {state ? <svg width="16" height="16"><Glyph state={state} /></svg> :
           <circle cx="8" cy="8" r="3" class="node-dot" />}
       </g>
-      <text x="34" y="15" class="node-label">{cut(label, at.width - 40, 7.2)}</text>
+      <text x="34" y="15" class="node-label">{cut(label, at.width - 40, 7.2)}</text>{' '}
       <text x="34" y="27" class="node-type">{cut(type, at.width - 40, 6)}</text>
     </g>
   );

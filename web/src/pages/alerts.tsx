@@ -73,8 +73,8 @@ function DeliveryRow({ one, refresh }: { one: Delivery; refresh: () => Promise<u
         <td class="wide-only num">{one.tries}</td>
         <td class="wide-only text">{one.last_status ?? ''} <span class="danger-text small">{one.last_error}</span>
           {one.next_try_at && <span class="muted small"> again <Countdown at={one.next_try_at} /></span>}</td>
-        <td class="num"><Ago at={one.created_at} /></td>
-        <td class="num"><span class="row tight end">
+        <td class="num wide-only"><Ago at={one.created_at} /></td>
+        <td class="num"><span class="row tight end wrap">
           <button class="plain small" aria-expanded={body !== null} onClick={() => void show()}>Body</button>
           {may('operator') && one.state !== 'pending' &&
             <button class="small" onClick={() => void again()}>Redeliver</button>}</span></td>
@@ -118,7 +118,7 @@ export default function AlertsPage() {
         {rows.length > 0 && (
           <table>
             <thead><tr><th>State</th><th>Event</th><th class="wide-only">Notifier</th><th class="wide-only num">Tries</th>
-              <th class="wide-only">Last answer</th><th class="num">When</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+              <th class="wide-only">Last answer</th><th class="num wide-only">When</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
             <tbody>{rows.map((one) => <DeliveryRow key={one.delivery_id} one={one} refresh={refresh} />)}</tbody>
           </table>
         )}

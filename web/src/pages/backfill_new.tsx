@@ -85,7 +85,7 @@ function PreviewTable({ preview }: { preview: DryRun }) {
               <span role="cell"><Time at={row.logical_date} /></span>
               <span role="cell" class="row tight">
                 <Glyph state={verdict.state} />
-                <span class="strong">{verdict.word}</span>
+                <span class="strong">{verdict.word}{row.reason && ':'}</span>
                 <span class="muted ellipsis">
                   {row.reason ? REASONS[row.reason] ?? row.reason : ''}
                   {row.first_in_chain && row.verdict !== 'skip' && 'the date before it has no run'}

@@ -55,7 +55,7 @@ function PoolRow({ pool, refresh }: { pool: Pool; refresh: () => Promise<void> }
       <td><span class="strong">{pool.name}</span>
         {pool.description && <span class="small muted text block">{pool.description}</span>}
         <ProblemNote problem={problem} /></td>
-      <td class="pool-bar"><Slots pool={pool} /></td>
+      <td class="pool-bar wide-only"><Slots pool={pool} /></td>
       <td class="num">{count(pool.running_slots)}</td>
       <td class="num wide-only">{count(pool.queued_slots)}</td>
       <td class="num">{count(pool.scheduled_slots)}</td>
@@ -63,7 +63,7 @@ function PoolRow({ pool, refresh }: { pool: Pool; refresh: () => Promise<void> }
       <td class="num">
         {slots === null ? (
           <span class="row tight end">{pool.slots < 0 ? 'no limit' : count(pool.slots)}
-            {may('admin') && <button class="plain small" aria-label={`Change slots of ${pool.name}`}
+            {may('admin') && <button class="plain small" aria-label={`edit slots of ${pool.name}`}
               onClick={() => setSlots(String(pool.slots))}>edit</button>}</span>
         ) : (
           <form class="row tight end" onSubmit={save}>
@@ -89,7 +89,7 @@ export default function PoolsPage() {
         <div class="scroll-x">
           <table class="pools">
             <thead>
-              <tr><th>Pool</th><th>Slots</th><th class="num">Running</th><th class="num wide-only">Queued</th>
+              <tr><th>Pool</th><th class="wide-only">Slots</th><th class="num">Running</th><th class="num wide-only">Queued</th>
                 <th class="num">Waiting</th><th class="num wide-only">Open</th><th class="num">In all</th></tr>
             </thead>
             <tbody>

@@ -54,7 +54,7 @@ function TaskRow({ row, range, indent }: { row: TaskInstance; range: Range; inde
       <td class={indent ? 'indent' : ''}>
         <Link href={to.task(row.dag_id, row.dag_run_id, row.task_id, row.map_index)} class="state">
           <Glyph state={row.state} />
-          <span class={indent ? '' : 'strong'}>{name}</span>
+          <span class={indent ? 'ellipsis' : 'ellipsis strong'}>{name}</span>
         </Link>
       </td>
       <td class="wide-only">{stateLabel(row.state)}</td>
@@ -103,8 +103,8 @@ function Tasks({ run, list, order }: { run: DagRun; list: TaskInstanceCollection
       <table class="tasks">
         <thead>
           <tr>
-            <th>Task</th><th class="wide-only">State</th><th class="num">Took</th>
-            <th class="num wide-only">Try</th><th class="wide-only">Type</th><th class="gantt-cell">When</th>
+            <th>Task</th><th class="col-state wide-only">State</th><th class="num col-took">Took</th>
+            <th class="num col-try wide-only">Try</th><th class="col-type wide-only">Type</th><th class="gantt-cell">When</th>
           </tr>
         </thead>
         <tbody>

@@ -44,8 +44,9 @@ export function VirtualRows<T>({ items, height, keyOf, children, label, role }: 
       style={{ paddingTop: `${first * height}px`,
         paddingBottom: `${Math.max(0, total - last) * height}px` }}>
       {items.slice(first, last).map((item, i) => (
-        <div key={keyOf(item)} role={role ? undefined : 'listitem'} class="virtual-row"
-          style={{ height: `${height}px` }} aria-setsize={total} aria-posinset={first + i + 1}>
+        <div key={keyOf(item)} role={role ? 'presentation' : 'listitem'} class="virtual-row"
+          style={{ height: `${height}px` }} aria-setsize={role ? undefined : total}
+          aria-posinset={role ? undefined : first + i + 1}>
           {children(item, first + i)}
         </div>
       ))}
