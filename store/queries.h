@@ -98,6 +98,19 @@ class Queries {
   Result<Listing<EventRow>> Events(const EventFilter& filter, bool descending, Page page);
   Result<EventId> LastEvent();
 
+  // Alerts (queries_alerts.cc). Deliveries newest first; those of one alert by notifier.
+  Result<Listing<DeliveryView>> Deliveries(const DeliveryFilter& filter);
+  Result<std::vector<DeliveryView>> DeliveriesOf(AlertId alert);
+  // The outbox: who has something pending; what of one notifier is due by then, earliest first; and
+  // its deliveries of older alerts with the same key, oldest first.
+  Result<std::vector<OutboxLine>> Outbox();
+  Result<std::vector<DeliveryView>> DueDeliveries(std::string_view notifier, Instant by, int limit);
+  Result<std::vector<DeliveryView>> EarlierDeliveries(std::string_view notifier,
+                                                      const AlertRow& alert);
+  Result<NotifierRecord> RecordOf(std::string_view notifier);
+  // The newest alert of a key.
+  Result<std::optional<AlertRow>> LastAlert(std::string_view dedup_key);
+
   // API: tokens (revoked and expired ones too, the caller decides), answers, audit oldest first.
   Result<std::optional<TokenRow>> FindTokenByHash(std::string_view hash);
   Result<std::vector<TokenRow>> Tokens();

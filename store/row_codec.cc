@@ -73,6 +73,21 @@ void Fields(Of<EventRow> auto& r, auto&& v) {
   v(r.id, r.at, r.kind, r.dag_id, r.run, r.task_id, r.map_index, r.attempt, r.data);
 }
 
+void Fields(Of<AlertRow> auto& r, auto&& v) {
+  v(r.alert, r.at, r.type, r.severity, r.dag_id, r.run, r.task_id, r.map_index, r.dedup_key,
+    r.data);
+}
+
+void Fields(Of<DeliveryRow> auto& r, auto&& v) {
+  v(r.alert, r.notifier, r.state, r.tries, r.next_at, r.ended_at, r.last_at, r.last_status,
+    r.last_error);
+}
+
+void Fields(Of<SlaRow> auto& r, auto&& v) {
+  v(r.dag_id, r.name, r.slot, r.task_id, r.map_index, r.run, r.state, r.severity, r.reference,
+    r.warn_at, r.due_at, r.warned_at, r.missed_at, r.landed_at, r.cause);
+}
+
 void Fields(Of<AuditRow> auto& r, auto&& v) {
   v(r.id, r.at, r.principal, r.source, r.action, r.target, r.before, r.after, r.result,
     r.request_id, r.hash);
@@ -185,6 +200,10 @@ std::optional<T> Parse(std::string_view word) {
   if constexpr (std::same_as<T, AttemptState>) return ParseAttemptState(word);
   if constexpr (std::same_as<T, BackfillState>) return ParseBackfillState(word);
   if constexpr (std::same_as<T, ReprocessBehavior>) return ParseReprocessBehavior(word);
+  if constexpr (std::same_as<T, AlertType>) return ParseAlertType(word);
+  if constexpr (std::same_as<T, Severity>) return ParseSeverity(word);
+  if constexpr (std::same_as<T, DeliveryState>) return ParseDeliveryState(word);
+  if constexpr (std::same_as<T, SlaState>) return ParseSlaState(word);
   if constexpr (std::same_as<T, RunReason>) {
     return word.empty() ? RunReason::kNone : ParseRunReason(word);
   }
@@ -277,6 +296,9 @@ void Bind(Statement& statement, const BackfillRow& row) { BindFields(statement, 
 void Bind(Statement& statement, const BackfillSlotRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const SlotRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const EventRow& row) { BindFields(statement, row); }
+void Bind(Statement& statement, const AlertRow& row) { BindFields(statement, row); }
+void Bind(Statement& statement, const DeliveryRow& row) { BindFields(statement, row); }
+void Bind(Statement& statement, const SlaRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const AuditRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const IdempotencyRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const TokenRow& row) { BindFields(statement, row); }
@@ -304,6 +326,11 @@ Status Read(const Row& from, int& column, BackfillSlotRow& row) {
 }
 Status Read(const Row& from, int& column, SlotRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, EventRow& row) { return ReadFields(from, column, row); }
+Status Read(const Row& from, int& column, AlertRow& row) { return ReadFields(from, column, row); }
+Status Read(const Row& from, int& column, DeliveryRow& row) {
+  return ReadFields(from, column, row);
+}
+Status Read(const Row& from, int& column, SlaRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, AuditRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, IdempotencyRow& row) {
   return ReadFields(from, column, row);

@@ -55,6 +55,16 @@
     "created_at"
 #define NM_TOKEN_COLUMNS(p) \
   p "id, " p "hash, " p "role, " p "created_at, " p "expires_at, " p "revoked_at"
+#define NM_ALERT_COLUMNS(p)                                                             \
+  p "alert, " p "at, " p "type, " p "severity, " p "dag_id, " p "run, " p "task_id, " p \
+    "map_index, " p "dedup_key, " p "data"
+#define NM_DELIVERY_COLUMNS(p)                                                                    \
+  p "alert, " p "notifier, " p "state, " p "tries, " p "next_at, " p "ended_at, " p "last_at, " p \
+    "last_status, " p "last_error"
+#define NM_SLA_COLUMNS(p)                                                                     \
+  p "dag_id, " p "name, " p "slot, " p "task_id, " p "map_index, " p "run, " p "state, " p    \
+    "severity, " p "reference, " p "warn_at, " p "due_at, " p "warned_at, " p "missed_at, " p \
+    "landed_at, " p "cause"
 
 namespace nightmill {
 
@@ -71,6 +81,9 @@ void Bind(Statement& statement, const BackfillRow& row);
 void Bind(Statement& statement, const BackfillSlotRow& row);
 void Bind(Statement& statement, const SlotRow& row);
 void Bind(Statement& statement, const EventRow& row);
+void Bind(Statement& statement, const AlertRow& row);
+void Bind(Statement& statement, const DeliveryRow& row);
+void Bind(Statement& statement, const SlaRow& row);
 void Bind(Statement& statement, const AuditRow& row);
 void Bind(Statement& statement, const IdempotencyRow& row);
 void Bind(Statement& statement, const TokenRow& row);
@@ -88,6 +101,9 @@ Status Read(const Row& from, int& column, BackfillRow& row);
 Status Read(const Row& from, int& column, BackfillSlotRow& row);
 Status Read(const Row& from, int& column, SlotRow& row);
 Status Read(const Row& from, int& column, EventRow& row);
+Status Read(const Row& from, int& column, AlertRow& row);
+Status Read(const Row& from, int& column, DeliveryRow& row);
+Status Read(const Row& from, int& column, SlaRow& row);
 Status Read(const Row& from, int& column, AuditRow& row);
 Status Read(const Row& from, int& column, IdempotencyRow& row);
 Status Read(const Row& from, int& column, TokenRow& row);

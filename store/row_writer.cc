@@ -144,6 +144,34 @@ Status Write(Connection& db, const EventRow& row) {
   return Put(db, kSql, row);
 }
 
+Status Write(Connection& db, const AlertRow& row) {
+  static constexpr std::string_view kSql =
+      "INSERT INTO alert (" NM_ALERT_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  return Put(db, kSql, row);
+}
+
+Status Write(Connection& db, const DeliveryRow& row) {
+  static constexpr std::string_view kSql =
+      "INSERT INTO delivery (" NM_DELIVERY_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+      " ON CONFLICT (alert, notifier) DO UPDATE SET state = excluded.state,"
+      " tries = excluded.tries, next_at = excluded.next_at, ended_at = excluded.ended_at,"
+      " last_at = excluded.last_at, last_status = excluded.last_status,"
+      " last_error = excluded.last_error";
+  return Put(db, kSql, row);
+}
+
+Status Write(Connection& db, const SlaRow& row) {
+  static constexpr std::string_view kSql =
+      "INSERT INTO sla (" NM_SLA_COLUMNS("") ") VALUES"
+      " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+      " ON CONFLICT (dag_id, name, slot, map_index) DO UPDATE SET task_id = excluded.task_id,"
+      " run = excluded.run, state = excluded.state, severity = excluded.severity,"
+      " reference = excluded.reference, warn_at = excluded.warn_at, due_at = excluded.due_at,"
+      " warned_at = excluded.warned_at, missed_at = excluded.missed_at,"
+      " landed_at = excluded.landed_at, cause = excluded.cause";
+  return Put(db, kSql, row);
+}
+
 }  // namespace
 
 Status WriteRow(Connection& db, const Change& change) {
@@ -174,6 +202,8 @@ Status WriteRow(Connection& db, const IdempotencyRow& row) {
       "INSERT INTO idempotency (" NM_IDEMPOTENCY_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
   return Put(db, kSql, row);
 }
+
+Status WriteRow(Connection& db, const DeliveryRow& row) { return Write(db, row); }
 
 Status WriteRow(Connection& db, const TokenRow& row) {
   static constexpr std::string_view kSql =

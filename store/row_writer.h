@@ -16,5 +16,7 @@ Status WriteRow(Connection& db, const Change& change);
 Status WriteRow(Connection& db, const AuditRow& row);
 Status WriteRow(Connection& db, const IdempotencyRow& row);
 Status WriteRow(Connection& db, const TokenRow& row);
+// An upsert, as for engine rows.
+Status WriteRow(Connection& db, const DeliveryRow& row);
 
 }  // namespace nightmill

@@ -1,4 +1,4 @@
-// Rows that the API adds to a commit beside the engine's changes (core/model/change.h): who did it,
+// Rows that the API and the sender of alerts add to a commit beside the engine's changes (core/model/change.h): who did it,
 // what was answered, who may ask. They are written in the transaction of the effect, so an answer
 // is never remembered without its deed nor a deed done without its audit row.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include "core/base/strong_id.h"
 #include "core/base/time.h"
+#include "core/model/alert.h"
 
 namespace nightmill {
 
@@ -57,6 +58,7 @@ struct TokenRow {    // key: id; unique hash
   std::optional<Instant> revoked_at;
 };
 
-using StoreRow = std::variant<AuditRow, IdempotencyRow, TokenRow>;
+// DeliveryRow: what the sender of alerts knows of a delivery after a try.
+using StoreRow = std::variant<AuditRow, IdempotencyRow, TokenRow, DeliveryRow>;
 
 }  // namespace nightmill

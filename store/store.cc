@@ -179,7 +179,12 @@ Result<Snapshot> Store::LoadActive() {
       "SELECT " NM_BACKFILL_SLOT_COLUMNS("s.")
       " FROM backfill b CROSS JOIN backfill_slot s ON s.backfill = b.backfill"
       " WHERE b.state IN ('active', 'paused') ORDER BY b.backfill, s.seq";
-  static constexpr std::string_view kLastEvent = "SELECT coalesce(max(id), 0) FROM event";
+  static constexpr std::string_view kSlas =
+      "SELECT " NM_SLA_COLUMNS("") " FROM sla WHERE state IN ('armed', 'warned', 'missed')"
+      " ORDER BY dag_id, name, slot, map_index";
+  static constexpr std::string_view kLastIds =
+      "SELECT (SELECT coalesce(max(id), 0) FROM event), (SELECT coalesce(max(alert), 0) FROM "
+      "alert)";
 
   NM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*db_, Transaction::Mode::kRead));
   Snapshot snapshot;
@@ -192,14 +197,16 @@ Result<Snapshot> Store::LoadActive() {
   NM_RETURN_IF_ERROR(Load(*db_, kPools, snapshot.pools));
   NM_RETURN_IF_ERROR(Load(*db_, kBackfills, snapshot.backfills));
   NM_RETURN_IF_ERROR(Load(*db_, kSlots, snapshot.backfill_slots));
-  Statement last_event = db_->Prepare(kLastEvent);
-  NM_ASSIGN_OR_RETURN(const bool found, last_event.Step());
+  NM_RETURN_IF_ERROR(Load(*db_, kSlas, snapshot.slas));
+  Statement last_ids = db_->Prepare(kLastIds);
+  NM_ASSIGN_OR_RETURN(const bool found, last_ids.Step());
   CHECK(found);
   snapshot.epoch = epoch_;
   snapshot.last_run = RunKey(marks_.run);
   snapshot.last_attempt = AttemptId(marks_.attempt);
   snapshot.last_backfill = BackfillId(marks_.backfill);
-  snapshot.last_event = EventId(last_event.row().Integer(0));
+  snapshot.last_event = EventId(last_ids.row().Integer(0));
+  snapshot.last_alert = AlertId(last_ids.row().Integer(1));
   return snapshot;
 }
 

@@ -157,6 +157,41 @@ struct BackfillSlotCount {
   std::int64_t count = 0;
 };
 
+// Newest alert first; `beyond`: only rows after this one in that order.
+struct DeliveryFilter {
+  std::optional<std::string> dag_id = {};
+  std::optional<std::string> notifier = {};
+  std::vector<DeliveryState> states = {};  // empty: any
+  std::vector<AlertType> types = {};       // empty: any
+  struct Place {
+    AlertId alert;
+    std::string notifier;
+  };
+  std::optional<Place> beyond = {};
+  Page page = {};
+};
+
+struct DeliveryView {
+  AlertRow alert;
+  DeliveryRow delivery;
+  std::string run_id;  // "" if the alert is of no run
+};
+
+// A notifier that has something pending, and when the first of it is due.
+struct OutboxLine {
+  std::string notifier;
+  Instant next_at;
+};
+
+// What became of a notifier's deliveries.
+struct NotifierRecord {
+  std::int64_t pending = 0;
+  std::int64_t dead = 0;
+  std::optional<Instant> delivered_at;  // the last one
+  std::optional<Instant> refused_at;
+  std::string last_error;  // of that refusal
+};
+
 struct EventFilter {
   std::optional<std::string> dag_id = {};
   std::optional<RunKey> run = {};

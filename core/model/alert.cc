@@ -6,13 +6,13 @@
 namespace nightmill {
 namespace {
 
-constexpr std::array<std::string_view, 13> kAlertTypes{
-    "run.failed",         "run.recovered", "run.success",      "task.failed", "task.retry",
-    "task.success",       "task.skipped",  "sla.warning",      "sla.missed",  "sla.resolved",
-    "backfill.completed", "worker.lost",   "notifier.disabled"};
+constexpr std::array<std::string_view, kAlertTypeCount> kAlertTypes{
+    "run.failed",         "run.recovered", "run.success",       "task.failed", "task.retry",
+    "task.success",       "task.skipped",  "sla.warning",       "sla.missed",  "sla.resolved",
+    "backfill.completed", "worker.lost",   "notifier.disabled", "test"};
 constexpr std::array<std::string_view, 4> kSeverities{"info", "warning", "error", "critical"};
-constexpr std::array<std::string_view, 4> kDeliveryStates{"pending", "delivered", "dead",
-                                                          "dropped"};
+constexpr std::array<std::string_view, kDeliveryStateCount> kDeliveryStates{
+    "pending", "delivered", "dead", "dropped", "silenced"};
 constexpr std::array<std::string_view, 6> kSlaStates{"armed", "warned",   "missed",
                                                      "met",   "resolved", "not_applicable"};
 

@@ -30,7 +30,9 @@ enum class AlertType : std::uint8_t {
   kBackfillCompleted,
   kWorkerLost,
   kNotifierDisabled,
+  kTest,  // a sample that somebody asked for
 };
+inline constexpr int kAlertTypeCount = 14;
 std::string_view ToString(AlertType type);  // "run.failed"
 std::optional<AlertType> ParseAlertType(std::string_view word);
 
@@ -67,8 +69,10 @@ enum class DeliveryState : std::uint8_t {
   kPending,    // to be sent at next_at
   kDelivered,  // the receiver took it
   kDead,       // given up; may be sent again by hand
-  kDropped,    // not needed any more: a resolve whose trigger never left, a silence
+  kDropped,    // not needed any more: a resolve whose trigger never left
+  kSilenced,   // a silence of the configuration covers it
 };
+inline constexpr int kDeliveryStateCount = 5;
 std::string_view ToString(DeliveryState state);
 std::optional<DeliveryState> ParseDeliveryState(std::string_view word);
 

@@ -11,6 +11,7 @@
 
 #include "core/base/strong_id.h"
 #include "core/base/time.h"
+#include "core/model/alert.h"
 #include "core/model/data_interval.h"
 #include "core/model/task_attempt.h"
 #include "core/rules/dag_run_state.h"
@@ -195,6 +196,6 @@ struct EraseTaskInstance {
 
 using Change = std::variant<DagRow, DagVersionRow, DagRunRow, TaskInstanceRow, EraseTaskInstance,
                             TaskAttemptRow, AttemptTargetRow, PoolRow, BackfillRow, BackfillSlotRow,
-                            SlotRow, EventRow>;
+                            SlotRow, EventRow, AlertRow, DeliveryRow, SlaRow>;
 
 }  // namespace nightmill

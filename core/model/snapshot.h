@@ -21,6 +21,7 @@ struct Snapshot {
   std::vector<PoolRow> pools;
   std::vector<BackfillRow> backfills;           // active and paused
   std::vector<BackfillSlotRow> backfill_slots;  // of those backfills
+  std::vector<SlaRow> slas;                     // armed, warned and missed
   // Filled by the shell: logical dates of runs of any state from the slot cursor of their DAG on: a
   // slot that falls on one of them gets no second run.
   std::vector<std::pair<std::string, Instant>> taken_dates;
@@ -28,6 +29,7 @@ struct Snapshot {
   AttemptId last_attempt;
   BackfillId last_backfill;
   EventId last_event;
+  AlertId last_alert;
 };
 
 }  // namespace nightmill

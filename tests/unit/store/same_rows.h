@@ -53,6 +53,18 @@ inline auto Tie(const EventRow& r) {
   const auto& [a, b, c, d, e, f, g, h, i] = r;
   return std::tie(a, b, c, d, e, f, g, h, i);
 }
+inline auto Tie(const AlertRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j);
+}
+inline auto Tie(const DeliveryRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i);
+}
+inline auto Tie(const SlaRow& r) {
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
+}
 inline auto Tie(const AuditRow& r) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k] = r;
   return std::tie(a, b, c, d, e, f, g, h, i, j, k);

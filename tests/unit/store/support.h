@@ -147,4 +147,20 @@ inline EventRow FullEvent(std::int64_t id) {
           4,           AttemptId(5), "{\"to\":1}"};
 }
 
+inline AlertRow FullAlert(std::int64_t id, const std::string& dag_id) {
+  return {AlertId(id), At(700 + id), AlertType::kSlaMissed, Severity::kCritical,
+          dag_id,      RunKey(3),    "t",                   4,
+          "sla:d:x:1", "{\"a\":1}"};
+}
+
+inline DeliveryRow FullDelivery(std::int64_t alert, const std::string& notifier,
+                                DeliveryState state) {
+  return {AlertId(alert), notifier, state, 3, At(801), At(802), At(803), 503, "no luck"};
+}
+
+inline SlaRow FullSla(const std::string& name, std::int64_t slot, SlaState state) {
+  return {"d",     name,    At(slot), "t",     5,       RunKey(3), state, Severity::kWarning,
+          At(901), At(902), At(903),  At(904), At(905), At(906),   "time"};
+}
+
 }  // namespace nightmill

@@ -1,0 +1,180 @@
+// Alerts, deliveries and SLA rows on real files: every field comes back, the outbox is in order, a
+// page follows the other without gap.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/unit/store/support.h"
+
+namespace nightmill {
+namespace {
+
+class AlertQueriesTest : public testing::Test {
+ protected:
+  void Write(const std::vector<Change>& changes) { ASSERT_OK(store_.Commit(changes)); }
+
+  TempFolder folder_;
+  const std::string path_ = folder_.File("nightmill.db");
+  Store store_ = OpenStore(path_);
+  Queries queries_ = OpenQueries(path_);
+};
+
+// Alert i for notifiers "a" and "b"; those of "a" are pending and due at 1000 - i.
+std::vector<Change> Alerts(int count) {
+  std::vector<Change> changes;
+  for (int i = 1; i <= count; ++i) {
+    AlertRow alert = FullAlert(i, i % 2 == 0 ? "even" : "odd");
+    alert.type = i % 3 == 0 ? AlertType::kRunFailed : AlertType::kTest;
+    alert.run = RunKey(i == 1 ? 5 : 0);
+    alert.dedup_key = i % 2 == 0 ? "key" : "";
+    changes.emplace_back(alert);
+    DeliveryRow a = FullDelivery(i, "a", DeliveryState::kPending);
+    a.next_at = At(1000 - i);
+    a.last_error = "";
+    changes.emplace_back(a);
+    changes.emplace_back(FullDelivery(i, "b", static_cast<DeliveryState>(1 + i % 4)));
+  }
+  return changes;
+}
+
+TEST_F(AlertQueriesTest, EveryFieldComesBack) {
+  Write({FullRun(3, "d", RunState::kFailed), FullAlert(1, "d"),
+         FullDelivery(1, "n", DeliveryState::kDead)});
+  const std::vector<DeliveryView> views = ValueOf(queries_.DeliveriesOf(AlertId(1)));
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_TRUE(Same(views[0].alert, FullAlert(1, "d")));
+  EXPECT_TRUE(Same(views[0].delivery, FullDelivery(1, "n", DeliveryState::kDead)));
+  EXPECT_EQ(views[0].run_id, "manual__3");
+  EXPECT_TRUE(ValueOf(queries_.DeliveriesOf(AlertId(2))).empty());
+}
+
+TEST_F(AlertQueriesTest, AWordForEachTypeAndState) {
+  std::vector<Change> changes;
+  for (int i = 0; i < kAlertTypeCount; ++i) {
+    AlertRow alert = FullAlert(i + 1, "d");
+    alert.type = static_cast<AlertType>(i);
+    changes.emplace_back(alert);
+    changes.emplace_back(
+        FullDelivery(i + 1, "n", static_cast<DeliveryState>(i % kDeliveryStateCount)));
+  }
+  Write(changes);
+  for (int i = 0; i < kAlertTypeCount; ++i) {
+    DeliveryFilter filter;
+    filter.types = {static_cast<AlertType>(i)};
+    filter.states = {static_cast<DeliveryState>(i % kDeliveryStateCount)};
+    const Listing<DeliveryView> listing = ValueOf(queries_.Deliveries(filter));
+    ASSERT_EQ(listing.total, 1) << i;
+    EXPECT_EQ(listing.rows[0].alert.alert, AlertId(i + 1));
+  }
+}
+
+TEST_F(AlertQueriesTest, AnAlertIsNeverChanged) {
+  Write({FullAlert(1, "d")});
+  EXPECT_FALSE(store_.Commit(std::vector<Change>{FullAlert(1, "e")}).ok());
+}
+
+TEST_F(AlertQueriesTest, DeliveriesAreFilteredAndNewestFirst) {
+  Write(Alerts(20));
+  DeliveryFilter filter;
+  filter.notifier = "b";
+  filter.dag_id = "even";
+  filter.types = {AlertType::kRunFailed};
+  const Listing<DeliveryView> listing = ValueOf(queries_.Deliveries(filter));
+  EXPECT_EQ(listing.total, 3);
+  ASSERT_EQ(listing.rows.size(), 3u);
+  EXPECT_EQ(listing.rows[0].alert.alert, AlertId(18));
+  EXPECT_EQ(listing.rows[2].alert.alert, AlertId(6));
+}
+
+TEST_F(AlertQueriesTest, PagesFollowEachOtherByPlace) {
+  Write(Alerts(7));
+  DeliveryFilter filter;
+  filter.page.limit = 3;
+  std::set<std::pair<std::int64_t, std::string>> seen;
+  for (int page = 0; page < 6; ++page) {
+    const Listing<DeliveryView> listing = ValueOf(queries_.Deliveries(filter));
+    EXPECT_EQ(listing.total, 14);
+    if (listing.rows.empty()) break;
+    for (const DeliveryView& view : listing.rows) {
+      EXPECT_TRUE(seen.emplace(view.alert.alert.value, view.delivery.notifier).second);
+    }
+    const DeliveryRow& last = listing.rows.back().delivery;
+    filter.beyond = DeliveryFilter::Place{last.alert, last.notifier};
+  }
+  EXPECT_EQ(seen.size(), 14u);
+}
+
+TEST_F(AlertQueriesTest, TheOutboxIsByNotifierAndByDueTime) {
+  EXPECT_TRUE(ValueOf(queries_.Outbox()).empty());
+  Write(Alerts(5));
+  const std::vector<OutboxLine> outbox = ValueOf(queries_.Outbox());
+  ASSERT_EQ(outbox.size(), 1u);  // of "b" nothing is pending
+  EXPECT_EQ(outbox[0].notifier, "a");
+  EXPECT_EQ(outbox[0].next_at, At(995));
+  const std::vector<DeliveryView> due = ValueOf(queries_.DueDeliveries("a", At(997), 10));
+  ASSERT_EQ(due.size(), 3u);
+  EXPECT_EQ(due[0].alert.alert, AlertId(5));
+  EXPECT_EQ(due[2].alert.alert, AlertId(3));
+  EXPECT_EQ(ValueOf(queries_.DueDeliveries("a", At(2000), 2)).size(), 2u);
+}
+
+TEST_F(AlertQueriesTest, ATriedDeliveryIsARowOfTheSender) {
+  Write(Alerts(1));
+  DeliveryRow row = ValueOf(queries_.DueDeliveries("a", At(2000), 1)).at(0).delivery;
+  row.state = DeliveryState::kDelivered;
+  row.ended_at = At(5000);
+  ASSERT_OK(store_.Commit({}, std::vector<StoreRow>{row}));
+  EXPECT_TRUE(ValueOf(queries_.Outbox()).empty());
+  EXPECT_TRUE(Same(ValueOf(queries_.DeliveriesOf(AlertId(1))).at(0).delivery, row));
+}
+
+TEST_F(AlertQueriesTest, EarlierDeliveriesOfAKey) {
+  Write(Alerts(8));
+  AlertRow alert = FullAlert(8, "even");
+  alert.dedup_key = "key";
+  const std::vector<DeliveryView> earlier = ValueOf(queries_.EarlierDeliveries("b", alert));
+  ASSERT_EQ(earlier.size(), 3u);
+  EXPECT_EQ(earlier[0].alert.alert, AlertId(2));
+  EXPECT_EQ(earlier[2].alert.alert, AlertId(6));
+  alert.dedup_key = "";
+  EXPECT_TRUE(ValueOf(queries_.EarlierDeliveries("b", alert)).empty());
+  EXPECT_EQ(ValueOf(queries_.LastAlert("key"))->alert, AlertId(8));
+  EXPECT_FALSE(ValueOf(queries_.LastAlert("")).has_value());
+}
+
+TEST_F(AlertQueriesTest, WhatBecameOfANotifier) {
+  EXPECT_EQ(ValueOf(queries_.RecordOf("n")).pending, 0);
+  DeliveryRow delivered = FullDelivery(1, "n", DeliveryState::kDelivered);
+  delivered.last_error = "";
+  DeliveryRow dead = FullDelivery(2, "n", DeliveryState::kDead);
+  dead.last_at = At(990);
+  dead.last_error = "the last word";
+  Write({delivered, dead, FullDelivery(3, "n", DeliveryState::kPending),
+         FullDelivery(4, "other", DeliveryState::kDead)});
+  const NotifierRecord record = ValueOf(queries_.RecordOf("n"));
+  EXPECT_EQ(record.pending, 1);
+  EXPECT_EQ(record.dead, 1);
+  EXPECT_EQ(record.delivered_at, At(802));
+  EXPECT_EQ(record.refused_at, At(990));
+  EXPECT_EQ(record.last_error, "the last word");
+}
+
+TEST_F(AlertQueriesTest, AStartLoadsLiveSlasAndTheLastAlert) {
+  Write({FullAlert(6, "d"), FullSla("a", 1, SlaState::kArmed), FullSla("a", 2, SlaState::kMet),
+         FullSla("b", 1, SlaState::kWarned), FullSla("c", 1, SlaState::kMissed),
+         FullSla("d", 1, SlaState::kResolved), FullSla("e", 1, SlaState::kNotApplicable)});
+  SlaRow warned = FullSla("a", 1, SlaState::kWarned);
+  warned.run = RunKey(9);
+  Write({warned});
+  const Snapshot snapshot = ValueOf(store_.LoadActive());
+  EXPECT_EQ(snapshot.last_alert, AlertId(6));
+  ASSERT_EQ(snapshot.slas.size(), 3u);
+  EXPECT_TRUE(Same(snapshot.slas[0], warned));
+  EXPECT_TRUE(Same(snapshot.slas[1], FullSla("b", 1, SlaState::kWarned)));
+  EXPECT_TRUE(Same(snapshot.slas[2], FullSla("c", 1, SlaState::kMissed)));
+}
+
+}  // namespace
+}  // namespace nightmill
