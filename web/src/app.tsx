@@ -1,6 +1,6 @@
 // The frame: header, routes, dialogs. Pages beside the first are fetched when they are needed.
 import type { ComponentType } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { Link, Route, Switch, useLocation } from 'wouter-preact';
 
 import { link } from './api/events';
@@ -142,11 +142,15 @@ addEventListener('popstate', () => {
 
 function Shell() {
   const [place] = useLocation();
+  const shown = useRef(false);
   useGlobalKeys();
   // A new page starts at its top; on the way back the browser restores the place itself.
   useEffect(() => {
     if (!wentBack) scrollTo(0, 0);
     wentBack = false;
+    // Reading and Tab go on in the new page's content, not where the old page's link was.
+    if (shown.current) document.getElementById('main')?.focus({ preventScroll: true });
+    shown.current = true;
     document.title = `${decodeURIComponent(place.split('/').filter(Boolean).pop() ?? 'Home')} - Nightmill`;
   }, [place]);
   return (

@@ -64,3 +64,14 @@ export function fuzzy(query: string, text: string): number | null {
   }
   return score - t.length / 100;
 }
+
+// Every word of the query somewhere in the text, in any order.
+export function fuzzyWords(query: string, text: string): number | null {
+  let score = 0;
+  for (const word of query.split(/\s+/).filter(Boolean)) {
+    const one = fuzzy(word, text);
+    if (one === null) return null;
+    score += one;
+  }
+  return score;
+}

@@ -6,7 +6,7 @@ import { useLocation } from 'wouter-preact';
 
 import { get } from '../api/client';
 import type { DagCollection, DagRunCollection } from '../api/types';
-import { fuzzy } from '../base/format';
+import { fuzzyWords } from '../base/format';
 import { to, withQuery } from '../base/url';
 import { logOut } from '../store/session';
 import { scheme, zone } from '../store/settings';
@@ -40,7 +40,9 @@ function actions(go: (place: string) => void): Item[] {
 }
 
 async function find(text: string, go: (place: string) => void): Promise<Item[]> {
-  const like = `%${text}%`;
+  // The server looks for the longest word; the others ("trigger", "run") choose among what it finds.
+  const word = text.split(/\s+/).reduce((a, b) => (b.length > a.length ? b : a), '').replaceAll('%', '');
+  const like = `%${word}%`;
   const [dags, runs] = await Promise.all([
     get<DagCollection>(withQuery('/api/v2/dags', { dag_id_pattern: like, limit: 20 })),
     get<DagRunCollection>(withQuery('/api/v2/dags/~/dagRuns',
@@ -76,7 +78,7 @@ export function CommandPalette() {
     };
   }, [text]);
   const shown = useMemo(() => [...actions(go), ...found]
-    .map((item) => ({ item, score: fuzzy(text, `${item.text} ${item.kind}`) }))
+    .map((item) => ({ item, score: fuzzyWords(text, `${item.text} ${item.kind}`) }))
     .filter((row) => row.score !== null)
     .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
     .slice(0, MOST_SHOWN).map((row) => row.item), [text, found]);
