@@ -1,4 +1,5 @@
-// Large things: a grid of 1,000 tasks x 100 runs, a graph of 3,000 nodes, a log of 300,000 lines, many events.
+// Large things: a grid of 1,000 tasks x 100 runs, a graph of 3,000 nodes, a log of 300,000 lines,
+// many events.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -28,7 +29,9 @@ after(async () => {
 test('the first paint is quick', async () => {
   await page.goto(`${site.url}/dags`);
   await settled(page);
-  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+  const paint = await page.evaluate(
+    () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime,
+  );
   assert.ok(paint <= PAINT_MS, `${paint} ms`);
 });
 
@@ -36,15 +39,20 @@ test('a grid of 1,000 x 100 is drawn at once and scrolls', { skip: REAL }, async
   await page.goto(`${site.url}/dags/big_grid?n=100`);
   await page.locator('.grid-canvas').waitFor();
   await settled(page);
-  // From the answer's bytes to the picture: fetch apart, then fold and unfold, which lays all rows out again.
+  // From the answer's bytes to the picture: fetch apart, then fold and unfold, which lays all rows
+  // out again.
   const times = await page.evaluate(async () => {
     const box = document.querySelector('.grid-box');
     const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const start = performance.now();
-    [...document.querySelectorAll('button')].find((one) => one.textContent === 'Fold groups').click();
+    [...document.querySelectorAll('button')]
+      .find((one) => one.textContent === 'Fold groups')
+      .click();
     await frame();
     const folded = performance.now() - start;
-    [...document.querySelectorAll('button')].find((one) => one.textContent === 'Unfold groups').click();
+    [...document.querySelectorAll('button')]
+      .find((one) => one.textContent === 'Unfold groups')
+      .click();
     await frame();
     const from = performance.now();
     for (let i = 0; i < 60; i++) {
@@ -59,39 +67,67 @@ test('a grid of 1,000 x 100 is drawn at once and scrolls', { skip: REAL }, async
   assert.ok(cells < 1000, 'the canvas, not elements, holds the cells');
 });
 
-test('a graph of 3,000 nodes is laid out beside the page and only drawn where it is seen', { skip: REAL }, async () => {
-  await page.goto(`${site.url}/dags/wide_graph/graph`);
-  await page.locator('.node').first().waitFor({ timeout: 20_000 });
-  await settled(page);
-  const drawn = await page.locator('.node').count();
-  assert.ok(drawn > 50 && drawn < 2000, `${drawn} nodes`);
-  const before = await page.locator('.node').first().getAttribute('aria-label');
-  await page.evaluate(() => document.querySelector('.graph-box').scrollTo(6000, 0));
-  await page.waitForFunction((old) => document.querySelector('.node')?.getAttribute('aria-label') !== old, before);
-});
+test(
+  'a graph of 3,000 nodes is laid out beside the page and only drawn where it is seen',
+  { skip: REAL },
+  async () => {
+    await page.goto(`${site.url}/dags/wide_graph/graph`);
+    await page.locator('.node').first().waitFor({ timeout: 20_000 });
+    await settled(page);
+    const drawn = await page.locator('.node').count();
+    assert.ok(drawn > 50 && drawn < 2000, `${drawn} nodes`);
+    const before = await page.locator('.node').first().getAttribute('aria-label');
+    await page.evaluate(() => document.querySelector('.graph-box').scrollTo(6000, 0));
+    await page.waitForFunction(
+      (old) => document.querySelector('.node')?.getAttribute('aria-label') !== old,
+      before,
+    );
+  },
+);
 
 test('10,000 rows of DAGs would be a few hundred elements', { skip: REAL }, async () => {
-  for (let i = 0; i < 900; i++) site.world.addDag(`many_${i}`, site.world.dag('flaky_export').tasks);
+  for (let i = 0; i < 900; i++)
+    site.world.addDag(`many_${i}`, site.world.dag('flaky_export').tasks);
   await page.goto(`${site.url}/dags`);
   await settled(page);
-  assert.ok(await page.locator('.virtual-row').count() < 80);
+  assert.ok((await page.locator('.virtual-row').count()) < 80);
   await page.evaluate(() => scrollTo(0, 20_000));
   await page.locator('.virtual-row', { hasText: 'many_' }).first().waitFor();
   for (let i = 0; i < 900; i++) site.world.dags.delete(`many_${i}`);
 });
 
-test('a log of 300,000 lines opens at its end, and a line has an address', { skip: REAL }, async () => {
-  const run = site.world.runs.find((one) => one.dag === 'flaky_export' && one.state === 'success');
-  const lines = Array.from({ length: 300_000 }, (_, i) => ({ event: `line ${i + 1} of many`, timestamp: null }));
-  await page.route(/\/logs\//, (route) => route.fulfill({ contentType: 'application/json',
-    body: JSON.stringify({ content: lines, continuation_token: null, attempt_id: 1, open: false }) }));
-  await page.goto(`${site.url}/dags/flaky_export/runs/${encodeURIComponent(run.id)}/tasks/strict`);
-  await page.getByText('line 300000 of many').waitFor({ timeout: 20_000 });
-  assert.ok(await page.locator('.log-line').count() < 120);
-  await page.evaluate(() => document.querySelector('.log-box').scrollTo(0, 0));
-  await page.getByRole('button', { name: 'To the end' }).waitFor();
-  await page.unroute(/\/logs\//);
-});
+test(
+  'a log of 300,000 lines opens at its end, and a line has an address',
+  { skip: REAL },
+  async () => {
+    const run = site.world.runs.find(
+      (one) => one.dag === 'flaky_export' && one.state === 'success',
+    );
+    const lines = Array.from({ length: 300_000 }, (_, i) => ({
+      event: `line ${i + 1} of many`,
+      timestamp: null,
+    }));
+    await page.route(/\/logs\//, (route) =>
+      route.fulfill({
+        contentType: 'application/json',
+        body: JSON.stringify({
+          content: lines,
+          continuation_token: null,
+          attempt_id: 1,
+          open: false,
+        }),
+      }),
+    );
+    await page.goto(
+      `${site.url}/dags/flaky_export/runs/${encodeURIComponent(run.id)}/tasks/strict`,
+    );
+    await page.getByText('line 300000 of many').waitFor({ timeout: 20_000 });
+    assert.ok((await page.locator('.log-line').count()) < 120);
+    await page.evaluate(() => document.querySelector('.log-box').scrollTo(0, 0));
+    await page.getByRole('button', { name: 'To the end' }).waitFor();
+    await page.unroute(/\/logs\//);
+  },
+);
 
 test('a refresh keeps filter, scroll and selection', { skip: REAL }, async () => {
   await page.goto(`${site.url}/dags/big_grid?n=100`);
@@ -116,19 +152,31 @@ test('one stream of events for several tabs', { skip: REAL }, async () => {
     await settled(tab);
   }
   assert.equal(site.world.listeners.size, 1);
-  const trigger = () => tabs[0].evaluate(() => fetch('/api/v2/dags/flaky_export/dagRuns', { method: 'POST', body: '{}',
-    headers: { 'Content-Type': 'application/json', 'X-Nightmill': '1' } }).then((answer) => answer.json()));
+  const trigger = () =>
+    tabs[0].evaluate(() =>
+      fetch('/api/v2/dags/flaky_export/dagRuns', {
+        method: 'POST',
+        body: '{}',
+        headers: { 'Content-Type': 'application/json', 'X-Nightmill': '1' },
+      }).then((answer) => answer.json()),
+    );
   const counts = await Promise.all(tabs.map((tab) => tab.locator('tbody tr').count()));
   await trigger();
-  await Promise.all(tabs.map((tab, i) => tab.waitForFunction((old) =>
-    document.querySelectorAll('tbody tr').length > old, counts[i])));
+  await Promise.all(
+    tabs.map((tab, i) =>
+      tab.waitForFunction((old) => document.querySelectorAll('tbody tr').length > old, counts[i]),
+    ),
+  );
   // The leader goes: another tab takes over.
   await page.close();
   await new Promise((done) => setTimeout(done, 300));
   const next = await Promise.all(tabs.map((tab) => tab.locator('tbody tr').count()));
   await trigger();
-  await Promise.all(tabs.map((tab, i) => tab.waitForFunction((old) =>
-    document.querySelectorAll('tbody tr').length > old, next[i])));
+  await Promise.all(
+    tabs.map((tab, i) =>
+      tab.waitForFunction((old) => document.querySelectorAll('tbody tr').length > old, next[i]),
+    ),
+  );
   assert.equal(site.world.listeners.size, 1);
   for (const tab of tabs) await tab.close();
 });

@@ -24,7 +24,9 @@ function firstLoad() {
   const wanted = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map((match) => match[1]);
   for (const name of wanted) {
     if (!name.endsWith('.js')) continue;
-    for (const match of readFileSync(join(dist, name), 'utf8').matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) {
+    for (const match of readFileSync(join(dist, name), 'utf8').matchAll(
+      /(?:from|import)\s*"\.\/([^"]+)"/g,
+    )) {
       if (!wanted.includes(`assets/${match[1]}`)) wanted.push(`assets/${match[1]}`);
     }
   }
@@ -61,6 +63,11 @@ test('a second build gives the same bytes', () => {
   execFileSync(join(SOURCE, 'web/build.sh'), [again], { stdio: 'pipe' });
   for (const name of ['index.html', ...assets]) {
     assert.ok(readFileSync(join(again, 'dist', name)).equals(readFileSync(join(dist, name))), name);
-    assert.ok(readFileSync(join(again, 'gzip', `${name}.gz`)).equals(readFileSync(join(OUT, 'gzip', `${name}.gz`))), name);
+    assert.ok(
+      readFileSync(join(again, 'gzip', `${name}.gz`)).equals(
+        readFileSync(join(OUT, 'gzip', `${name}.gz`)),
+      ),
+      name,
+    );
   }
 });

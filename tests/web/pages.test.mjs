@@ -1,5 +1,5 @@
-// Every page, light and dark, wide and narrow: nothing on the console, nothing that axe calls serious, no
-// sideways scrolling, answers as openapi.json says. Screenshots go to build/web-shots.
+// Every page, light and dark, wide and narrow: nothing on the console, nothing that axe calls
+// serious, no sideways scrolling, answers as openapi.json says. Screenshots go to build/web-shots.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,12 @@ import { SHOTS } from './support/place.mjs';
 import { startSite } from './support/site.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = [['light', 1440], ['dark', 1440], ['light', 360], ['dark', 360]];
+const VIEWS = [
+  ['light', 1440],
+  ['dark', 1440],
+  ['light', 360],
+  ['dark', 360],
+];
 
 let site;
 let browser;
@@ -30,9 +35,18 @@ after(async () => {
 async function seriousFindings(page) {
   // By evaluate: the CSP rightly refuses a script tag.
   await page.evaluate(AXE);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  return found.violations.filter((one) => one.impact === 'serious' || one.impact === 'critical')
-    .map((one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+  const found = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ['violations'] }),
+  );
+  return found.violations
+    .filter((one) => one.impact === 'serious' || one.impact === 'critical')
+    .map(
+      (one) =>
+        `${one.id}: ${one.help}: ${one.nodes
+          .slice(0, 3)
+          .map((node) => node.html.slice(0, 160))
+          .join(' | ')}`,
+    );
 }
 
 // A backfill to look at, if there is none yet.
@@ -40,11 +54,21 @@ async function haveBackfill(page) {
   await page.evaluate(async () => {
     const known = await (await fetch('/api/v2/backfills?limit=1')).json();
     if (known.total_entries > 0) return;
-    const runs = await (await fetch('/api/v2/dags/user_features/dagRuns?limit=50&order_by=logical_date')).json();
+    const runs = await (
+      await fetch('/api/v2/dags/user_features/dagRuns?limit=50&order_by=logical_date')
+    ).json();
     const first = Date.parse(runs.dag_runs.at(-1).logical_date);
     const day = (ms) => new Date(ms).toISOString().slice(0, 10);
-    await fetch('/api/v2/backfills', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Nightmill': '1' },
-      body: JSON.stringify({ dag_id: 'user_features', from_date: day(first - 20 * 864e5), to_date: day(first), max_active_runs: 2 }) });
+    await fetch('/api/v2/backfills', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Nightmill': '1' },
+      body: JSON.stringify({
+        dag_id: 'user_features',
+        from_date: day(first - 20 * 864e5),
+        to_date: day(first),
+        max_active_runs: 2,
+      }),
+    });
   });
 }
 
@@ -79,7 +103,9 @@ for (const [scheme, width] of VIEWS) {
       await t.test(name, async () => {
         await page.goto(site.url + path);
         await settled(page);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
         await page.screenshot({ path: join(SHOTS, `${name}-${scheme}-${width}.png`) });
         assert.ok(wide <= 0, `the page is ${wide} px too wide`);
         assert.deepEqual(await seriousFindings(page), []);

@@ -29,8 +29,10 @@ async function plant() {
       const answer = await fetch(path, { method, headers, body: JSON.stringify(body) });
       return answer.json();
     };
-    const run = await send('POST', '/api/v2/dags/flaky_export/dagRuns', { conf: Object.fromEntries(
-      texts.map((text, i) => [`evil_${i}`, text])), note: texts.join('\n') });
+    const run = await send('POST', '/api/v2/dags/flaky_export/dagRuns', {
+      conf: Object.fromEntries(texts.map((text, i) => [`evil_${i}`, text])),
+      note: texts.join('\n'),
+    });
     return run.dag_run_id;
   }, HOSTILE);
 }
@@ -39,7 +41,9 @@ async function clean(where) {
   await settled(page);
   const found = await page.evaluate(() => ({
     ran: window.__xss,
-    made: document.querySelectorAll('main script, main img, main iframe, main [onerror], main [onload], a[href^="javascript:"]').length,
+    made: document.querySelectorAll(
+      'main script, main img, main iframe, main [onerror], main [onload], a[href^="javascript:"]',
+    ).length,
   }));
   assert.deepEqual(found, { ran: undefined, made: 0 }, where);
 }
@@ -50,11 +54,18 @@ test('what a user writes: note, conf, filters', async () => {
   await clean('run');
   const shown = await page.locator('main').textContent();
   for (const text of HOSTILE) assert.ok(shown.includes(text), `shown as written: ${text}`);
-  await page.goto(`${site.url}/dags/flaky_export/trigger?mode=json&from=${encodeURIComponent(run)}`);
+  await page.goto(
+    `${site.url}/dags/flaky_export/trigger?mode=json&from=${encodeURIComponent(run)}`,
+  );
   await clean('re-run');
   for (const text of HOSTILE) {
-    for (const path of [`/dags?q=${encodeURIComponent(text)}`, `/dags/user_features?q=${encodeURIComponent(text)}&run=${
-      encodeURIComponent(text)}&task=${encodeURIComponent(text)}`, `/dags?tag=${encodeURIComponent(text)}`]) {
+    for (const path of [
+      `/dags?q=${encodeURIComponent(text)}`,
+      `/dags/user_features?q=${encodeURIComponent(text)}&run=${encodeURIComponent(
+        text,
+      )}&task=${encodeURIComponent(text)}`,
+      `/dags?tag=${encodeURIComponent(text)}`,
+    ]) {
       await page.goto(site.url + path);
       await clean(path);
     }
@@ -78,21 +89,32 @@ test('what a program writes: logs, errors, outputs, map items, messages of recei
   await clean('alerts');
 });
 
-test('the log shows a script as a line', { skip: process.env.NM_WEB_URL !== undefined }, async () => {
-  const run = site.world.runs.find((one) => one.dag === 'flaky_export' && one.state === 'failed');
-  await page.goto(`${site.url}/dags/flaky_export/runs/${encodeURIComponent(run.id)}/tasks/strict`);
-  await page.getByText(`WARNING ${HOSTILE[0]}`).waitFor();
-  await clean('log');
-});
+test(
+  'the log shows a script as a line',
+  { skip: process.env.NM_WEB_URL !== undefined },
+  async () => {
+    const run = site.world.runs.find((one) => one.dag === 'flaky_export' && one.state === 'failed');
+    await page.goto(
+      `${site.url}/dags/flaky_export/runs/${encodeURIComponent(run.id)}/tasks/strict`,
+    );
+    await page.getByText(`WARNING ${HOSTILE[0]}`).waitFor();
+    await clean('log');
+  },
+);
 
 test('the CSP would stop what got through', async () => {
-  const blocked = await page.evaluate(() => new Promise((done) => {
-    addEventListener('securitypolicyviolation', (event) => done(event.violatedDirective), { once: true });
-    const script = document.createElement('script');
-    script.textContent = 'window.__xss = 2';
-    document.body.append(script);
-    setTimeout(() => done('nothing'), 1000);
-  }));
+  const blocked = await page.evaluate(
+    () =>
+      new Promise((done) => {
+        addEventListener('securitypolicyviolation', (event) => done(event.violatedDirective), {
+          once: true,
+        });
+        const script = document.createElement('script');
+        script.textContent = 'window.__xss = 2';
+        document.body.append(script);
+        setTimeout(() => done('nothing'), 1000);
+      }),
+  );
   assert.match(blocked, /script-src/);
   assert.equal(await page.evaluate(() => window.__xss), undefined);
 });

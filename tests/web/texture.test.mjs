@@ -7,28 +7,38 @@ import { test } from 'node:test';
 import { SOURCE } from './support/place.mjs';
 
 const MOST_LINES = 300;
-const MOST_COLUMNS = 130;
+const MOST_TEST_LINES = 600; // tests and the mock they bring
+const MOST_COLUMNS = 100;
 const BANNED = [
-  [/innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment/, 'text goes in as text'],
+  [
+    /innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment/,
+    'text goes in as text',
+  ],
   [/\beval\(|new Function\(/, 'no code from text'],
-  [/\sstyle="|style=\{`|setAttribute\(\s*'style'/, 'the CSP blocks style attributes: a class, or the style property'],
+  [
+    /\sstyle="|style=\{`|setAttribute\(\s*'style'/,
+    'the CSP blocks style attributes: a class, or the style property',
+  ],
   [/https?:\/\/(?!www\.w3\.org)/, 'no other hosts'],
   [/javascript:/, 'no code in addresses'],
 ];
 
-const files = (folder) => readdirSync(join(SOURCE, folder), { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
-  .map((entry) => join(entry.parentPath, entry.name));
-const sources = [...files('web/src'), ...files('web/mock'), ...files('tests/web')]
-  .filter((path) => ['.ts', '.tsx', '.mjs', '.css'].includes(extname(path)) && !path.endsWith('.gen.ts'));
+const files = (folder) =>
+  readdirSync(join(SOURCE, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
+    .map((entry) => join(entry.parentPath, entry.name));
+const sources = [...files('web/src'), ...files('web/mock'), ...files('tests/web')].filter(
+  (path) => ['.ts', '.tsx', '.mjs', '.css'].includes(extname(path)) && !path.endsWith('.gen.ts'),
+);
 
 test('files are short', () => {
   for (const path of sources) {
     const lines = readFileSync(path, 'utf8').split('\n');
-    assert.ok(lines.length <= MOST_LINES + 1, `${path} has ${lines.length} lines`);
-    if (path.endsWith('.css')) continue;
-    lines.forEach((line, i) => assert.ok(line.length <= MOST_COLUMNS || line.trimStart().startsWith('['),
-      `${path}:${i + 1} has ${line.length} columns`));
+    const most = path.includes('/web/src/') ? MOST_LINES : MOST_TEST_LINES;
+    assert.ok(lines.length <= most + 1, `${path} has ${lines.length} lines`);
+    lines.forEach((line, i) =>
+      assert.ok(line.length <= MOST_COLUMNS, `${path}:${i + 1} has ${line.length} columns`),
+    );
   }
 });
 

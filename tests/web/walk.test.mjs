@@ -1,4 +1,5 @@
-// The daily work by keyboard alone: trigger, watch, log, clear, backfill. No mouse, no locator clicks.
+// The daily work by keyboard alone: trigger, watch, log, clear, backfill. No mouse, no locator
+// clicks.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -24,7 +25,8 @@ after(async () => {
   site?.close();
 });
 
-const press = (...keys) => keys.reduce((done, key) => done.then(() => page.keyboard.press(key)), Promise.resolve());
+const press = (...keys) =>
+  keys.reduce((done, key) => done.then(() => page.keyboard.press(key)), Promise.resolve());
 
 // Tab until the element that matches has the focus, and the focus can be seen.
 async function tabTo(selector) {
@@ -34,14 +36,19 @@ async function tabTo(selector) {
       const at = document.activeElement;
       return at !== null && at.matches(wanted) && { outline: getComputedStyle(at).outlineStyle };
     }, selector);
-    if (here) return assert.notEqual(here.outline, 'none', `the focus of ${selector} is not visible`);
+    if (here)
+      return assert.notEqual(here.outline, 'none', `the focus of ${selector} is not visible`);
     await press('Tab');
   }
   return assert.fail(`Tab does not reach ${selector}`);
 }
 
-const said = (pattern) => page.waitForFunction((text) => new RegExp(text).test(
-  document.querySelector('.page-head')?.textContent ?? ''), pattern, { timeout: LONG });
+const said = (pattern) =>
+  page.waitForFunction(
+    (text) => new RegExp(text).test(document.querySelector('.page-head')?.textContent ?? ''),
+    pattern,
+    { timeout: LONG },
+  );
 
 test('trigger from the palette and watch the run end', async () => {
   await press('Control+k');
@@ -61,7 +68,9 @@ test('open the log of a task, filter it and come back', async () => {
   await tabTo('table.tasks a');
   await press('Enter');
   await page.getByRole('log').waitFor();
-  await page.waitForFunction(() => document.querySelectorAll('.log-line').length > 0, undefined, { timeout: LONG });
+  await page.waitForFunction(() => document.querySelectorAll('.log-line').length > 0, undefined, {
+    timeout: LONG,
+  });
   await press('/');
   await page.keyboard.type('zzz');
   await page.getByText('No line fits the filter.').waitFor();
@@ -72,7 +81,9 @@ test('open the log of a task, filter it and come back', async () => {
 test('clear: the list first, then the button; the run goes on', async () => {
   await press('c');
   await page.waitForURL(/\/clear/);
-  await page.waitForFunction(() => /Clear \d+ task instance/.test(document.querySelector('[data-confirm]')?.textContent ?? ''));
+  await page.waitForFunction(() =>
+    /Clear \d+ task instance/.test(document.querySelector('[data-confirm]')?.textContent ?? ''),
+  );
   const listed = await page.locator('main table tbody tr').count();
   assert.ok(listed >= 2, `${listed} rows`);
   await tabTo('[data-confirm]:not(:disabled)');
@@ -89,12 +100,17 @@ test('the grid by arrow keys: move, show, open', async () => {
   await page.keyboard.type('user_features');
   await tabTo('.dag-name a');
   await press('Enter');
-  await tabTo('[data-grid-cell]').catch((error) => assert.match(error.message, /focus of/)); // the canvas draws its focus
+  // The canvas draws the focus of a cell, no outline does.
+  await tabTo('[data-grid-cell]').catch((error) => assert.match(error.message, /focus of/));
   const cell = page.locator('[data-grid-cell]');
   const before = await cell.textContent();
-  await press('ArrowLeft', 'ArrowDown', 'ArrowDown'); // past the row of the group, where Space would fold it
+  // Past the row of the group, where Space would fold it.
+  await press('ArrowLeft', 'ArrowDown', 'ArrowDown');
   assert.notEqual(await cell.textContent(), before);
-  assert.match(await cell.textContent(), /, \d{4}-\d\d-\d\d .* UTC, (success|failed|skipped|upstream failed|not started|running)/);
+  assert.match(
+    await cell.textContent(),
+    /, \d{4}-\d\d-\d\d .* UTC, (success|failed|skipped|upstream failed|not started|running)/,
+  );
   await press('Space');
   await page.getByRole('complementary', { name: 'Chosen' }).waitFor();
   await press('Enter');
@@ -109,7 +125,9 @@ test('backfill: range, preview with verdicts, live strip, pause and resume', asy
   await settled(page);
   const oldest = await page.evaluate(async () => {
     const list = await (await fetch('/api/v2/dags/user_features/dagRuns?limit=100')).json();
-    return Math.min(...list.dag_runs.map((run) => Date.parse(run.logical_date)).filter(Number.isFinite));
+    return Math.min(
+      ...list.dag_runs.map((run) => Date.parse(run.logical_date)).filter(Number.isFinite),
+    );
   });
   const digits = (days) => new Date(oldest + days * 864e5).toISOString().slice(0, 10).split('-');
   await tabTo('select');

@@ -28,8 +28,12 @@ const SlaPage = lazy(() => import('./pages/sla'));
 const AlertsPage = lazy(() => import('./pages/alerts'));
 
 const PLACES: [string, string, string][] = [
-  ['/', 'Home', 'h'], ['/dags', 'DAGs', 'd'], ['/backfills', 'Backfills', 'b'], ['/sla', 'SLA', 's'],
-  ['/alerts', 'Alerts', 'a'], ['/pools', 'Pools', 'p'],
+  ['/', 'Home', 'h'],
+  ['/dags', 'DAGs', 'd'],
+  ['/backfills', 'Backfills', 'b'],
+  ['/sla', 'SLA', 's'],
+  ['/alerts', 'Alerts', 'a'],
+  ['/pools', 'Pools', 'p'],
 ];
 
 const ROUTES: [string, ComponentType][] = [
@@ -60,8 +64,13 @@ function LinkMark() {
   return (
     <span class={`link-mark ${state}`} title={why} role="status">
       <svg viewBox="0 0 8 8" aria-hidden="true">
-        <circle cx="4" cy="4" r="3" fill={state === 'live' ? 'var(--good)' : 'none'}
-          stroke="currentColor" />
+        <circle
+          cx="4"
+          cy="4"
+          r="3"
+          fill={state === 'live' ? 'var(--good)' : 'none'}
+          stroke="currentColor"
+        />
       </svg>
       <span>{words}</span>
     </span>
@@ -81,25 +90,48 @@ function Top() {
       </Link>
       <nav class="nav" aria-label="Main">
         {PLACES.map(([href, text]) => (
-          <Link key={href} href={href}
-            aria-current={(href === '/' ? place === '/' : place.startsWith(href)) ? 'page' : undefined}>
+          <Link
+            key={href}
+            href={href}
+            aria-current={
+              (href === '/' ? place === '/' : place.startsWith(href)) ? 'page' : undefined
+            }
+          >
             {text}
           </Link>
         ))}
       </nav>
       <div class="tools">
         <LinkMark />
-        <button class="plain" onClick={() => (paletteOpen.value = true)} aria-keyshortcuts="Control+K">
+        <button
+          class="plain"
+          onClick={() => (paletteOpen.value = true)}
+          aria-keyshortcuts="Control+K"
+        >
           Search <kbd class="wide-only">Ctrl K</kbd>
         </button>
-        <button class="plain" title="Times are shown in this zone"
-          onClick={() => (zone.value = zone.value === 'utc' ? 'local' : 'utc')}>
+        <button
+          class="plain"
+          title="Times are shown in this zone"
+          onClick={() => (zone.value = zone.value === 'utc' ? 'local' : 'utc')}
+        >
           {zone.value === 'utc' ? 'UTC' : 'Local'}
         </button>
-        <button class="plain wide-only" title="Keyboard help" aria-label="Keyboard help"
-          onClick={() => (helpOpen.value = true)}>?</button>
-        <button class="plain wide-only" onClick={() => void logOut()}
-          title={`${session.value?.principal ?? ''}, ${session.value?.role ?? ''}`}>Log out</button>
+        <button
+          class="plain wide-only"
+          title="Keyboard help"
+          aria-label="Keyboard help"
+          onClick={() => (helpOpen.value = true)}
+        >
+          ?
+        </button>
+        <button
+          class="plain wide-only"
+          onClick={() => void logOut()}
+          title={`${session.value?.principal ?? ''}, ${session.value?.role ?? ''}`}
+        >
+          Log out
+        </button>
       </div>
     </header>
   );
@@ -109,11 +141,18 @@ function useGlobalKeys(): void {
   const [, go] = useLocation();
   useKeys([
     ...PLACES.map(([href, text, key]) => ({
-      keys: `g ${key}`, does: text, run: () => go(href), group: 'Go to',
+      keys: `g ${key}`,
+      does: text,
+      run: () => go(href),
+      group: 'Go to',
     })),
     { keys: '?', does: 'this help', run: () => (helpOpen.value = true), group: 'Go to' },
-    { keys: '/', does: 'filter', group: 'Go to',
-      run: () => document.querySelector<HTMLElement>('[data-filter]')?.focus() },
+    {
+      keys: '/',
+      does: 'filter',
+      group: 'Go to',
+      run: () => document.querySelector<HTMLElement>('[data-filter]')?.focus(),
+    },
   ]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -151,18 +190,25 @@ function Shell() {
     // Reading and Tab go on in the new page's content, not where the old page's link was.
     if (shown.current) document.getElementById('main')?.focus({ preventScroll: true });
     shown.current = true;
-    document.title = `${decodeURIComponent(place.split('/').filter(Boolean).pop() ?? 'Home')} - Nightmill`;
+    const last = place.split('/').filter(Boolean).pop() ?? 'Home';
+    document.title = `${decodeURIComponent(last)} - Nightmill`;
   }, [place]);
   return (
     <div class="shell">
-      <a class="skip-link" href="#main">Skip to the content</a>
+      <a class="skip-link" href="#main">
+        Skip to the content
+      </a>
       <Top />
       <main id="main" tabIndex={-1}>
         <Switch>
           {ROUTES.map(([path, Page]) => (
-            <Route key={path} path={path}><Page /></Route>
+            <Route key={path} path={path}>
+              <Page />
+            </Route>
           ))}
-          <Route><NotFound /></Route>
+          <Route>
+            <NotFound />
+          </Route>
         </Switch>
       </main>
       {paletteOpen.value && <CommandPalette />}

@@ -3,8 +3,13 @@ import { existsSync } from 'node:fs';
 
 import { chromium } from 'playwright-core';
 
-const CANDIDATES = [process.env.NM_CHROMIUM, '/usr/bin/chromium-headless-shell', '/usr/bin/chromium',
-  '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const CANDIDATES = [
+  process.env.NM_CHROMIUM,
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
 
 export async function launch() {
   const executablePath = CANDIDATES.find((path) => path && existsSync(path));
@@ -13,8 +18,13 @@ export async function launch() {
 }
 
 export async function openPage(browser, { scheme = 'light', width = 1440, height = 900 } = {}) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height }, locale: 'en-GB',
-    timezoneId: 'Europe/Berlin', reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    colorScheme: scheme,
+    viewport: { width, height },
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    reducedMotion: 'reduce',
+  });
   const page = await context.newPage();
   const faults = [];
   page.faults = faults;
@@ -22,14 +32,16 @@ export async function openPage(browser, { scheme = 'light', width = 1440, height
   page.expected = [];
   page.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
-    // The network's own line for an answer that the test asked for; the answer itself is checked below.
+    // The network's own line for an answer that the test asked for; the answer itself is checked
+    // below.
     if (/Failed to load resource: the server responded/.test(message.text())) return;
     faults.push(`console ${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
   page.on('response', (response) => {
     if (response.status() < 400) return;
-    const line = `${response.status()} ${response.request().method()} ${new URL(response.url()).pathname}`;
+    const { pathname } = new URL(response.url());
+    const line = `${response.status()} ${response.request().method()} ${pathname}`;
     if (!page.expected.some((prefix) => line.startsWith(prefix))) faults.push(line);
   });
   page.on('request', (request) => {
@@ -53,13 +65,19 @@ export async function logIn(page, base) {
   page.expected.pop();
 }
 
-// What is shown has settled: the network was quiet, but for the stream of events, and a frame was drawn.
+// What is shown has settled: the network was quiet, but for the stream of events, and a frame was
+// drawn.
 export async function settled(page) {
   let open = 0;
-  const quiet = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60))));
+  const quiet = () =>
+    page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60))));
   const isStream = (request) => /\/events|\/logs\//.test(request.url());
-  const up = (request) => { if (!isStream(request)) open += 1; };
-  const down = (request) => { if (!isStream(request)) open -= 1; };
+  const up = (request) => {
+    if (!isStream(request)) open += 1;
+  };
+  const down = (request) => {
+    if (!isStream(request)) open -= 1;
+  };
   page.on('request', up);
   page.on('requestfinished', down);
   page.on('requestfailed', down);

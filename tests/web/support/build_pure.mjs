@@ -5,7 +5,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const web = join(here, '../../../web');
-const vite = await import(pathToFileURL(createRequire(join(web, 'package.json')).resolve('vite')).href);
+const vite = await import(
+  pathToFileURL(createRequire(join(web, 'package.json')).resolve('vite')).href
+);
 await vite.build({
   root: web,
   configFile: false,

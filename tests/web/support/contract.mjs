@@ -12,12 +12,14 @@ const ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: true
 addFormats(ajv);
 ajv.addSchema({ $id: 'spec', ...spec });
 
-const rows = Object.entries(spec.paths).map(([template, item]) => ({
-  template,
-  item,
-  literals: template.split('/').filter((part) => !part.startsWith('{')).length,
-  pattern: new RegExp(`^${template.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`),
-})).sort((a, b) => b.literals - a.literals);
+const rows = Object.entries(spec.paths)
+  .map(([template, item]) => ({
+    template,
+    item,
+    literals: template.split('/').filter((part) => !part.startsWith('{')).length,
+    pattern: new RegExp(`^${template.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  }))
+  .sort((a, b) => b.literals - a.literals);
 
 const escape = (text) => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'));
 
@@ -29,19 +31,31 @@ export function faultOf(method, path, status, type, text) {
   const responses = row.item[method.toLowerCase()].responses;
   const code = responses[status] ? String(status) : responses.default ? 'default' : null;
   if (status === 304) return null;
-  if (!code) return `${method} ${row.template} answered ${status}, which openapi.json does not name`;
+  if (!code)
+    return `${method} ${row.template} answered ${status}, which openapi.json does not name`;
   const base = `spec#/paths/${escape(row.template)}/${method.toLowerCase()}/responses/${code}`;
   const named = responses[code].$ref;
-  const response = named ? named.slice(2).split('/').reduce((at, key) => at[key], spec) : responses[code];
+  const response = named
+    ? named
+        .slice(2)
+        .split('/')
+        .reduce((at, key) => at[key], spec)
+    : responses[code];
   const media = Object.keys(response.content ?? {}).find((one) => type.startsWith(one));
-  if (!media) return text === '' || status === 204 ? null : `${method} ${row.template} ${status}: type ${type} is not declared`;
+  if (!media)
+    return text === '' || status === 204
+      ? null
+      : `${method} ${row.template} ${status}: type ${type} is not declared`;
   if (!/json/.test(media)) return null;
-  const pointer = named ? `spec${named}/content/${escape(media)}/schema` : `${base}/content/${escape(media)}/schema`;
+  const pointer = named
+    ? `spec${named}/content/${escape(media)}/schema`
+    : `${base}/content/${escape(media)}/schema`;
   const validate = ajv.getSchema(pointer);
   if (!validate) return `no schema at ${pointer}`;
   if (validate(JSON.parse(text))) return null;
   const [error] = validate.errors;
-  return `${method} ${row.template} ${status}: ${error.instancePath} ${error.message} ${JSON.stringify(error.params)}`;
+  const more = JSON.stringify(error.params);
+  return `${method} ${row.template} ${status}: ${error.instancePath} ${error.message} ${more}`;
 }
 
 export function watchContract(page) {

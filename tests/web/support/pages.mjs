@@ -7,21 +7,40 @@ async function ask(page, path) {
 export async function placesOf(page) {
   const enc = encodeURIComponent;
   const dag = 'user_features';
-  const { dag_runs: runs } = await ask(page, `/api/v2/dags/${dag}/dagRuns?limit=50&order_by=-run_after`);
+  const { dag_runs: runs } = await ask(
+    page,
+    `/api/v2/dags/${dag}/dagRuns?limit=50&order_by=-run_after`,
+  );
   const run = runs.find((one) => one.state === 'failed') ?? runs[0];
   const at = `/dags/${dag}/runs/${enc(run.dag_run_id)}`;
-  const { task_instances: tasks } = await ask(page, `/api/v2/dags/${dag}/dagRuns/${enc(run.dag_run_id)}/taskInstances?limit=1000`);
-  const plain = tasks.find((one) => one.state === 'failed') ?? tasks.find((one) => one.map_index < 0 && one.try_number > 0);
+  const { task_instances: tasks } = await ask(
+    page,
+    `/api/v2/dags/${dag}/dagRuns/${enc(run.dag_run_id)}/taskInstances?limit=1000`,
+  );
+  const plain =
+    tasks.find((one) => one.state === 'failed') ??
+    tasks.find((one) => one.map_index < 0 && one.try_number > 0);
   const mapped = tasks.find((one) => one.map_index === 2);
   const day = run.logical_date.slice(0, 10);
   const { backfills } = await ask(page, '/api/v2/backfills?limit=1');
   const out = {
-    home: '/', dags: '/dags', grid: `/dags/${dag}?run=${enc(run.dag_run_id)}`,
-    graph: `/dags/${dag}/graph?run=${enc(run.dag_run_id)}&task=features`, runs: `/dags/${dag}/runs`, code: `/dags/${dag}/code`,
-    run: `${at}?open=load`, task: `${at}/tasks/${plain.task_id}`, clear: `${at}/clear?task=gate`,
-    trigger: `/dags/${dag}/trigger`, trigger_json: `/dags/${dag}/trigger?mode=json&from=${enc(run.dag_run_id)}`,
-    backfill_new: `/backfills/new?dag=${dag}&from=${day}&to=${day}`, backfills: '/backfills', pools: '/pools', sla: '/sla',
-    alerts: '/alerts', unknown: '/nowhere',
+    home: '/',
+    dags: '/dags',
+    grid: `/dags/${dag}?run=${enc(run.dag_run_id)}`,
+    graph: `/dags/${dag}/graph?run=${enc(run.dag_run_id)}&task=features`,
+    runs: `/dags/${dag}/runs`,
+    code: `/dags/${dag}/code`,
+    run: `${at}?open=load`,
+    task: `${at}/tasks/${plain.task_id}`,
+    clear: `${at}/clear?task=gate`,
+    trigger: `/dags/${dag}/trigger`,
+    trigger_json: `/dags/${dag}/trigger?mode=json&from=${enc(run.dag_run_id)}`,
+    backfill_new: `/backfills/new?dag=${dag}&from=${day}&to=${day}`,
+    backfills: '/backfills',
+    pools: '/pools',
+    sla: '/sla',
+    alerts: '/alerts',
+    unknown: '/nowhere',
   };
   if (mapped) out.mapped = `${at}/tasks/${mapped.task_id}/${mapped.map_index}`;
   if (backfills[0]) out.backfill = `/backfills/${backfills[0].id}`;

@@ -99,7 +99,10 @@ export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
 }
 
 export async function send<T>(
-  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown, idempotencyKey?: string,
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  url: string,
+  body?: unknown,
+  idempotencyKey?: string,
 ): Promise<T> {
   return (await ask<T>(url, { method, body, idempotencyKey })).data;
 }
@@ -110,5 +113,7 @@ export function newKey(): string {
 }
 
 export function asProblem(error: unknown): Problem {
-  return error instanceof Problem ? error : new Problem(0, 'Something broke', String(error), 'page');
+  return error instanceof Problem
+    ? error
+    : new Problem(0, 'Something broke', String(error), 'page');
 }

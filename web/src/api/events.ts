@@ -1,7 +1,7 @@
-// One event stream per browser. HTTP/1.1 allows six connections to a host, so only one tab reads the
-// stream (the leader, by Web Locks); the others hear it over a BroadcastChannel. The leader follows the
-// topics that any tab wants. If the stream breaks it is opened again after 1, 2, 4, 8, 16 s from where
-// it broke (Last-Event-ID); from the second failure on the page polls and says so.
+// One event stream per browser. HTTP/1.1 allows six connections to a host, so only one tab reads
+// the stream (the leader, by Web Locks); the others hear it over a BroadcastChannel. The leader
+// follows the topics that any tab wants. If the stream breaks it is opened again after 1, 2, 4, 8,
+// 16 s from where it broke (Last-Event-ID); from the second failure on the page polls and says so.
 import { signal } from '@preact/signals';
 
 import { readStream } from './stream';
@@ -22,8 +22,11 @@ export type LinkState = 'connecting' | 'live' | 'polling';
 export const link = signal<LinkState>('connecting');
 
 type Listener = (event: LiveEvent) => void;
-type Message = { type: 'event'; event: LiveEvent } | { type: 'link'; state: LinkState } |
-  { type: 'topics'; tab: string; topics: string[] } | { type: 'who' };
+type Message =
+  | { type: 'event'; event: LiveEvent }
+  | { type: 'link'; state: LinkState }
+  | { type: 'topics'; tab: string; topics: string[] }
+  | { type: 'who' };
 
 // These every tab wants: small, and enough for all pages but those of one DAG, run or backfill.
 const ALWAYS = ['runs', 'sla', 'server'];
@@ -88,8 +91,17 @@ export function parseEvent(id: string, kind: string, data: string): LiveEvent | 
 }
 
 function resync(): LiveEvent {
-  return { id: 0, kind: 'resync', at: '', dag_id: null, run_id: null, task_id: null, map_index: -1,
-    state: null, backfill_id: null };
+  return {
+    id: 0,
+    kind: 'resync',
+    at: '',
+    dag_id: null,
+    run_id: null,
+    task_id: null,
+    map_index: -1,
+    state: null,
+    backfill_id: null,
+  };
 }
 
 function take(id: string, kind: string, data: string): void {
@@ -109,10 +121,14 @@ async function open(): Promise<void> {
   flight?.abort();
   const mine = new AbortController();
   flight = mine;
-  followed = [...new Set([...ALWAYS, ...wanted.keys(), ...[...others.values()].flat()])].sort().join(',');
+  followed = [...new Set([...ALWAYS, ...wanted.keys(), ...[...others.values()].flat()])]
+    .sort()
+    .join(',');
   try {
     await readStream(`/api/v2/events?topics=${encodeURIComponent(followed)}`, {
-      lastId, signal: mine.signal, onEvent: take,
+      lastId,
+      signal: mine.signal,
+      onEvent: take,
       onOpen: () => {
         // Without a place to go on from, what happened meanwhile is asked for again.
         if (wait > FIRST_WAIT_MS && !lastId) deliver(resync());
@@ -132,7 +148,9 @@ async function open(): Promise<void> {
 // The topics changed: the stream goes on from the last event, so nothing is lost in between.
 function settle(): void {
   if (!leading) return tell({ type: 'topics', tab: me, topics: [...wanted.keys()] });
-  const next = [...new Set([...ALWAYS, ...wanted.keys(), ...[...others.values()].flat()])].sort().join(',');
+  const next = [...new Set([...ALWAYS, ...wanted.keys(), ...[...others.values()].flat()])]
+    .sort()
+    .join(',');
   if (next !== followed) openSoon(SETTLE_MS);
 }
 

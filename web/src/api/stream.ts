@@ -1,5 +1,5 @@
-// Server-sent events by fetch: unlike EventSource it lets us say where to go on after a break and when
-// to try again.
+// Server-sent events by fetch: unlike EventSource it lets us say where to go on after a break and
+// when to try again.
 
 export interface StreamOptions {
   lastId: string;
@@ -36,7 +36,10 @@ export async function readStream(url: string, options: StreamOptions): Promise<v
   const headers: Record<string, string> = { Accept: 'text/event-stream' };
   if (options.lastId) headers['Last-Event-ID'] = options.lastId;
   const response = await fetch(url, {
-    headers, credentials: 'same-origin', cache: 'no-store', signal: options.signal,
+    headers,
+    credentials: 'same-origin',
+    cache: 'no-store',
+    signal: options.signal,
   });
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
   options.onOpen();

@@ -1,4 +1,5 @@
-// Log lines: colours of terminals become classes, all other escape sequences vanish, the rest stays text.
+// Log lines: colours of terminals become classes, all other escape sequences vanish, the rest stays
+// text.
 
 export interface Piece {
   text: string;
@@ -8,7 +9,8 @@ export interface Piece {
 const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
 // Sequences of colour and style, then all others: cursor, title, hyperlinks.
 // eslint-disable-next-line no-control-regex
-const SEQUENCE = /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]/g;
+const SEQUENCE =
+  /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]/g;
 
 interface Style {
   color: string;
@@ -36,7 +38,8 @@ function apply(style: Style, codes: string): Style {
 
 function classesOf(style: Style): string {
   return [style.color && `ansi-${style.color}`, style.bold && 'ansi-bold', style.dim && 'ansi-dim']
-    .filter(Boolean).join(' ');
+    .filter(Boolean)
+    .join(' ');
 }
 
 export function ansiPieces(line: string): Piece[] {
@@ -55,7 +58,8 @@ export function ansiPieces(line: string): Piece[] {
 }
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
-const LEVEL = /\b(ERROR|FATAL|CRITICAL|WARN(?:ING)?|INFO|DEBUG|TRACE)\b|^(Traceback|\w*(?:Error|Exception)\b)/;
+const LEVEL =
+  /\b(ERROR|FATAL|CRITICAL|WARN(?:ING)?|INFO|DEBUG|TRACE)\b|^(Traceback|\w*(?:Error|Exception)\b)/;
 
 // A guess for lines whose writer gave no level, from the first hundred characters.
 export function guessLevel(line: string): Level | null {

@@ -6,10 +6,7 @@ export function quoted(text: string): string {
 }
 
 export function asCurl(method: string, url: string, body?: unknown): string {
-  const lines = [
-    `curl -X ${method} ${quoted(url)}`,
-    '-H "Authorization: Bearer $NIGHTMILL_TOKEN"',
-  ];
+  const lines = [`curl -X ${method} ${quoted(url)}`, '-H "Authorization: Bearer $NIGHTMILL_TOKEN"'];
   if (body !== undefined) {
     lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
   }
@@ -17,7 +14,10 @@ export function asCurl(method: string, url: string, body?: unknown): string {
 }
 
 export function asTriggerCommand(
-  dag: string, conf: object, logicalDate: string | null, runId: string | null,
+  dag: string,
+  conf: object,
+  logicalDate: string | null,
+  runId: string | null,
 ): string {
   const words = ['nightmill', 'run', 'trigger', quoted(dag)];
   if (runId) words.push('--run-id', quoted(runId));
@@ -28,7 +28,11 @@ export function asTriggerCommand(
 }
 
 export function asBackfillCommand(
-  dag: string, from: string, till: string, reprocess: string, active: number,
+  dag: string,
+  from: string,
+  till: string,
+  reprocess: string,
+  active: number,
 ): string {
   const words = ['nightmill', 'backfill', 'create', quoted(dag), quoted(from), quoted(till)];
   if (reprocess !== 'none') words.push('--reprocess-behavior', reprocess);

@@ -35,13 +35,17 @@ export function pretty(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value, null, 2);
 }
 
-// The run's name without the part that every run of its type shares; a time in it is cut to what it says.
+// The run's name without the part that every run of its type shares; a time in it is cut to what it
+// says.
 export function runLabel(runId: string): string {
   const bare = runId.replace(/^(scheduled|manual|backfill|asset_triggered)__/, '');
-  return bare.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(\+00:00|Z)/, (_, day, clock, seconds) => {
-    const rest = String(seconds ?? '').replace(/\.\d+$/, '');
-    return `${day} ${clock}${rest === ':00' ? '' : rest} UTC`;
-  });
+  return bare.replace(
+    /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(\+00:00|Z)/,
+    (_, day, clock, seconds) => {
+      const rest = String(seconds ?? '').replace(/\.\d+$/, '');
+      return `${day} ${clock}${rest === ':00' ? '' : rest} UTC`;
+    },
+  );
 }
 
 // Positions of the letters of `query` in `text` if all occur in order, with a score that prefers

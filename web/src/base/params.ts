@@ -1,5 +1,5 @@
-// The params of a DAG as a form: from JSON Schema to fields, from fields to conf and back. What a form
-// cannot show (nested objects, lists of objects) is edited as JSON in its own field.
+// The params of a DAG as a form: from JSON Schema to fields, from fields to conf and back. What a
+// form cannot show (nested objects, lists of objects) is edited as JSON in its own field.
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -18,8 +18,17 @@ export interface ParamSchema {
   items?: ParamSchema;
 }
 
-export type Widget = 'text' | 'long' | 'number' | 'integer' | 'boolean' | 'choice' | 'date' |
-  'date-time' | 'list' | 'json';
+export type Widget =
+  | 'text'
+  | 'long'
+  | 'number'
+  | 'integer'
+  | 'boolean'
+  | 'choice'
+  | 'date'
+  | 'date-time'
+  | 'list'
+  | 'json';
 
 export interface Field {
   name: string;
@@ -43,15 +52,20 @@ function widgetOf(schema: ParamSchema): Widget {
   const types = typesOf(schema).filter((type) => type !== 'null');
   if (types.length !== 1) return 'json';
   switch (types[0]) {
-    case 'boolean': return 'boolean';
-    case 'integer': return 'integer';
-    case 'number': return 'number';
-    case 'array': return typesOf(schema.items ?? {})[0] === 'string' ? 'list' : 'json';
+    case 'boolean':
+      return 'boolean';
+    case 'integer':
+      return 'integer';
+    case 'number':
+      return 'number';
+    case 'array':
+      return typesOf(schema.items ?? {})[0] === 'string' ? 'list' : 'json';
     case 'string':
       if (schema.format === 'date') return 'date';
       if (schema.format === 'date-time') return 'date-time';
       return schema.format === 'multiline' ? 'long' : 'text';
-    default: return 'json';
+    default:
+      return 'json';
   }
 }
 
@@ -61,8 +75,9 @@ export function fieldsOf(params: Record<string, unknown> | null | undefined): Fi
     const given = (raw ?? {}) as Record<string, unknown>;
     const wrapped = typeof given.schema === 'object' && given.schema !== null;
     const schema = (wrapped ? given.schema : given) as ParamSchema;
-    const initial = (wrapped && given.value !== undefined && given.value !== null ?
-      given.value : schema.default) as Json | undefined;
+    const initial = (
+      wrapped && given.value !== undefined && given.value !== null ? given.value : schema.default
+    ) as Json | undefined;
     return {
       name,
       label: schema.title ?? name,
@@ -94,7 +109,8 @@ function parsedNumber(field: Field, text: string): Parsed {
     return { ok: false, message: 'not a whole number' };
   }
   const { minimum, maximum } = field.schema;
-  if (minimum !== undefined && value < minimum) return { ok: false, message: `at least ${minimum}` };
+  if (minimum !== undefined && value < minimum)
+    return { ok: false, message: `at least ${minimum}` };
   if (maximum !== undefined && value > maximum) return { ok: false, message: `at most ${maximum}` };
   return { ok: true, value };
 }
@@ -119,9 +135,12 @@ export function parseField(field: Field, text: string): Parsed {
   }
   switch (field.widget) {
     case 'number':
-    case 'integer': return parsedNumber(field, text);
-    case 'boolean': return { ok: true, value: text === 'true' };
-    case 'list': return { ok: true, value: text.split('\n').filter((line) => line !== '') };
+    case 'integer':
+      return parsedNumber(field, text);
+    case 'boolean':
+      return { ok: true, value: text === 'true' };
+    case 'list':
+      return { ok: true, value: text.split('\n').filter((line) => line !== '') };
     case 'choice':
     case 'json':
       try {
@@ -142,8 +161,10 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
 }
 
 // conf holds only what differs from the defaults: a run then says what was special about it.
-export function confOf(fields: Field[], texts: Record<string, string>):
-  { conf: Record<string, Json>; errors: Record<string, string> } {
+export function confOf(
+  fields: Field[],
+  texts: Record<string, string>,
+): { conf: Record<string, Json>; errors: Record<string, string> } {
   const conf: Record<string, Json> = {};
   const errors: Record<string, string> = {};
   for (const field of fields) {

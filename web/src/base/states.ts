@@ -1,9 +1,19 @@
-// The words, colours and glyphs of all states, once. Words are the API's own (docs/states.md); a null
-// task state is called "none" here.
+// The words, colours and glyphs of all states, once. Words are the API's own (docs/states.md); a
+// null task state is called "none" here.
 
 export const TASK_STATES = [
-  'success', 'running', 'failed', 'upstream_failed', 'up_for_retry', 'queued', 'scheduled',
-  'skipped', 'deferred', 'restarting', 'removed', 'none',
+  'success',
+  'running',
+  'failed',
+  'upstream_failed',
+  'up_for_retry',
+  'queued',
+  'scheduled',
+  'skipped',
+  'deferred',
+  'restarting',
+  'removed',
+  'none',
 ] as const;
 export type StateWord = (typeof TASK_STATES)[number];
 
@@ -48,8 +58,15 @@ export const LOOKS: Record<StateWord, StateLook> = {
 };
 // The nine fills that the distance test compares: all that differ.
 export const PALETTE_STATES: StateWord[] = [
-  'success', 'running', 'failed', 'upstream_failed', 'up_for_retry', 'queued', 'scheduled',
-  'skipped', 'deferred',
+  'success',
+  'running',
+  'failed',
+  'upstream_failed',
+  'up_for_retry',
+  'queued',
+  'scheduled',
+  'skipped',
+  'deferred',
 ];
 export const OUTLINE = { light: '#57606a', dark: '#8b949e' } as const;
 
@@ -62,7 +79,11 @@ export function stateLabel(word: string | null | undefined): string {
 }
 
 const FINISHED: ReadonlySet<string> = new Set([
-  'success', 'failed', 'upstream_failed', 'skipped', 'removed',
+  'success',
+  'failed',
+  'upstream_failed',
+  'skipped',
+  'removed',
 ]);
 export function isFinished(word: string | null | undefined): boolean {
   return FINISHED.has(word ?? 'none');
@@ -70,8 +91,18 @@ export function isFinished(word: string | null | undefined): boolean {
 
 // Of many states the one that a reader has to know first: a folded group and a mapped task show it.
 const WORST_FIRST: StateWord[] = [
-  'failed', 'upstream_failed', 'up_for_retry', 'restarting', 'running', 'deferred', 'queued',
-  'scheduled', 'none', 'success', 'skipped', 'removed',
+  'failed',
+  'upstream_failed',
+  'up_for_retry',
+  'restarting',
+  'running',
+  'deferred',
+  'queued',
+  'scheduled',
+  'none',
+  'success',
+  'skipped',
+  'removed',
 ];
 export function worstState(words: Iterable<string | null | undefined>): StateWord {
   let best = WORST_FIRST.length - 1;

@@ -7,8 +7,14 @@ function parts(ms: number, zone: ZoneChoice): Record<string, string> {
   let format = formats.get(zone);
   if (!format) {
     format = new Intl.DateTimeFormat('en-GB', {
-      year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit',
-      second: '2-digit', hourCycle: 'h23', timeZoneName: 'short',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      hourCycle: 'h23',
+      timeZoneName: 'short',
       timeZone: zone === 'local' ? undefined : zone === 'utc' ? 'UTC' : zone,
     });
     formats.set(zone, format);
@@ -41,7 +47,8 @@ export function clockOf(ms: number, zone: ZoneChoice, seconds = false): string {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-// As short as it can be without doubt: "06:00" today, "30 May 06:00" this year, "30 May 2011 06:00".
+// As short as it can be without doubt: "06:00" today, "30 May 06:00" this year, "30 May 2011
+// 06:00".
 export function shortTime(ms: number, now: number, zone: ZoneChoice): string {
   const p = parts(ms, zone);
   const n = parts(now, zone);

@@ -3,8 +3,10 @@
 export type Params = Record<string, string | number | boolean | null | undefined | string[]>;
 
 export function path(parts: TemplateStringsArray, ...ids: (string | number)[]): string {
-  return parts.reduce((text, part, i) => text + part +
-    (i < ids.length ? encodeURIComponent(String(ids[i])) : ''), '');
+  return parts.reduce(
+    (text, part, i) => text + part + (i < ids.length ? encodeURIComponent(String(ids[i])) : ''),
+    '',
+  );
 }
 
 export function withQuery(base: string, params: Params): string {
@@ -26,7 +28,8 @@ export const to = {
   clear: (dag: string, run: string, tasks: string[] = []) =>
     withQuery(path`/dags/${dag}/runs/${run}/clear`, { task: tasks }),
   task: (dag: string, run: string, task: string, map = -1, attempt?: number) =>
-    path`/dags/${dag}/runs/${run}/tasks/${task}` + (map >= 0 ? `/${map}` : '') +
+    path`/dags/${dag}/runs/${run}/tasks/${task}` +
+    (map >= 0 ? `/${map}` : '') +
     (attempt ? `?try=${attempt}` : ''),
   backfill: (id: number) => path`/backfills/${id}`,
   newBackfill: (dag?: string) => withQuery('/backfills/new', { dag }),

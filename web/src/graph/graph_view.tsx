@@ -1,5 +1,5 @@
-// The graph of a DAG as SVG: folded groups, live states, what is up- and downstream of the chosen node.
-// Only nodes in sight are drawn, so that 3,000 nodes scroll as well as 30.
+// The graph of a DAG as SVG: folded groups, live states, what is up- and downstream of the chosen
+// node. Only nodes in sight are drawn, so that 3,000 nodes scroll as well as 30.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { LOOKS, stateLabel, type StateWord } from '../base/states';
@@ -28,7 +28,9 @@ function useLayout(visible: Visible): Layout | null {
   const asked = useRef(0);
   useEffect(() => () => worker.current?.terminate(), []);
   useEffect(() => {
-    worker.current ??= new Worker(new URL('./layout_worker.ts', import.meta.url), { type: 'module' });
+    worker.current ??= new Worker(new URL('./layout_worker.ts', import.meta.url), {
+      type: 'module',
+    });
     const id = ++asked.current;
     worker.current.onmessage = (message: MessageEvent<LayoutAnswer>) => {
       if (message.data.id === asked.current) setLayout(message.data.layout);
@@ -73,24 +75,40 @@ export function GraphView(props: GraphProps) {
     const whole = fold(graph, folded);
     if (!props.failedPaths) return whole;
     const failed = whole.nodes.filter((node) =>
-      ['failed', 'upstream_failed', 'up_for_retry'].includes(props.stateOf(node.members) ?? ''));
-    const keep = reach(whole.edges, failed.map((node) => node.id), true);
-    return { nodes: whole.nodes.filter((node) => keep.has(node.id)),
-      edges: whole.edges.filter((edge) => keep.has(edge.from) && keep.has(edge.to)) };
+      ['failed', 'upstream_failed', 'up_for_retry'].includes(props.stateOf(node.members) ?? ''),
+    );
+    const keep = reach(
+      whole.edges,
+      failed.map((node) => node.id),
+      true,
+    );
+    return {
+      nodes: whole.nodes.filter((node) => keep.has(node.id)),
+      edges: whole.edges.filter((edge) => keep.has(edge.from) && keep.has(edge.to)),
+    };
     // States change often; the picture is laid out again only when the switch is used.
   }, [graph, folded, props.failedPaths]);
   const layout = useLayout(shown);
   const scroller = useRef<HTMLDivElement>(null);
   const [zoom, setZoom] = useState(1);
   const [box, setBox] = useState<Box>(EVERYTHING);
-  const related = useMemo(() => chosen === '' ? null : new Set([
-    ...reach(shown.edges, [chosen], true), ...reach(shown.edges, [chosen], false)]), [shown, chosen]);
+  const related = useMemo(
+    () =>
+      chosen === ''
+        ? null
+        : new Set([...reach(shown.edges, [chosen], true), ...reach(shown.edges, [chosen], false)]),
+    [shown, chosen],
+  );
   const measure = () => {
     const node = scroller.current;
     if (!node || shown.nodes.length < 200) return setBox(EVERYTHING);
     const [w, h] = [node.clientWidth, node.clientHeight];
-    setBox({ left: (node.scrollLeft - w) / zoom, top: (node.scrollTop - h) / zoom,
-      right: (node.scrollLeft + 2 * w) / zoom, bottom: (node.scrollTop + 2 * h) / zoom });
+    setBox({
+      left: (node.scrollLeft - w) / zoom,
+      top: (node.scrollTop - h) / zoom,
+      right: (node.scrollLeft + 2 * w) / zoom,
+      bottom: (node.scrollTop + 2 * h) / zoom,
+    });
   };
   useEffect(measure, [layout, zoom]);
   useEffect(() => {
@@ -102,49 +120,98 @@ export function GraphView(props: GraphProps) {
   if (!layout) return <div class="graph-box" />;
   const nodes = new Map(shown.nodes.map((node) => [node.id, node]));
   const wanted = filter.toLowerCase();
-  const faded = (id: string) => (related !== null && !related.has(id)) ||
-    (wanted !== '' && !id.toLowerCase().includes(wanted));
-  const dotted = new Set(shown.edges.filter((edge) => edge.dotted).map((e) => `${e.from}\n${e.to}`));
+  const faded = (id: string) =>
+    (related !== null && !related.has(id)) || (wanted !== '' && !id.toLowerCase().includes(wanted));
+  const dotted = new Set(
+    shown.edges.filter((edge) => edge.dotted).map((e) => `${e.from}\n${e.to}`),
+  );
   const width = layout.width + 2 * MARGIN;
   const height = layout.height + 2 * MARGIN;
   return (
     <div class="graph-wrap">
       <div class="graph-tools row">
-        <button class="plain" aria-label="Zoom out" onClick={() => setZoom(Math.max(0.1, zoom / 1.25))}>
+        <button
+          class="plain"
+          aria-label="Zoom out"
+          onClick={() => setZoom(Math.max(0.1, zoom / 1.25))}
+        >
           −
         </button>
-        <button class="plain" onClick={() => setZoom(1)}>{Math.round(zoom * 100)} %</button>
-        <button class="plain" aria-label="Zoom in" onClick={() => setZoom(Math.min(3, zoom * 1.25))}>
+        <button class="plain" onClick={() => setZoom(1)}>
+          {Math.round(zoom * 100)} %
+        </button>
+        <button
+          class="plain"
+          aria-label="Zoom in"
+          onClick={() => setZoom(Math.min(3, zoom * 1.25))}
+        >
           +
         </button>
         <span class="muted small">{shown.nodes.length} nodes</span>
       </div>
-      <div class="graph-box" ref={scroller} onScroll={measure} tabIndex={0} role="region"
-        aria-label="Graph">
-        <svg width={width * zoom} height={height * zoom}
-          viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`} class="graph-svg">
+      <div
+        class="graph-box"
+        ref={scroller}
+        onScroll={measure}
+        tabIndex={0}
+        role="region"
+        aria-label="Graph"
+      >
+        <svg
+          width={width * zoom}
+          height={height * zoom}
+          viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`}
+          class="graph-svg"
+        >
           {layout.paths.map((path) => {
             const [from] = path.points;
             const last = path.points[path.points.length - 1];
-            if (!from || !last || !inSight(box, from[0], Math.min(from[1], last[1]), last[0],
-              Math.max(from[1], last[1]))) return null;
+            if (
+              !from ||
+              !last ||
+              !inSight(
+                box,
+                from[0],
+                Math.min(from[1], last[1]),
+                last[0],
+                Math.max(from[1], last[1]),
+              )
+            )
+              return null;
             const key = `${path.from}\n${path.to}`;
             return (
-              <path key={key} d={pathOf(path.points)} class={`edge-line${dotted.has(key) ? ' dotted' : ''}${
-                related && related.has(path.from) && related.has(path.to) ? ' lit' :
-                  related ? ' faded' : ''}`} />
+              <path
+                key={key}
+                d={pathOf(path.points)}
+                class={`edge-line${dotted.has(key) ? ' dotted' : ''}${
+                  related && related.has(path.from) && related.has(path.to)
+                    ? ' lit'
+                    : related
+                      ? ' faded'
+                      : ''
+                }`}
+              />
             );
           })}
           {layout.nodes.map((at) => {
             const node = nodes.get(at.id);
             if (!node || !inSight(box, at.x, at.y, at.x + at.width, at.y + at.height)) return null;
             return (
-              <NodeBox key={at.id} at={at} label={node.label} type={node.type} mapped={node.mapped}
-                group={at.id.startsWith('group:')} state={props.stateOf(node.members)}
-                chosen={at.id === chosen} faded={faded(at.id)}
+              <NodeBox
+                key={at.id}
+                at={at}
+                label={node.label}
+                type={node.type}
+                mapped={node.mapped}
+                group={at.id.startsWith('group:')}
+                state={props.stateOf(node.members)}
+                chosen={at.id === chosen}
+                faded={faded(at.id)}
                 onClick={() => props.onChoose(at.id === chosen ? '' : at.id)}
-                onOpen={() => at.id.startsWith('group:') ? props.onFold(node.label) :
-                  props.onOpen(at.id)} />
+                onOpen={() =>
+                  at.id.startsWith('group:') ? props.onFold(node.label) : props.onOpen(at.id)
+                }
+              />
             );
           })}
         </svg>
@@ -166,29 +233,58 @@ interface NodeProps {
   onOpen: () => void;
 }
 
-function NodeBox({ at, label, type, mapped, group, state, chosen, faded, onClick, onOpen }: NodeProps) {
-  const said = `${label} ${type}${state ? `, ${stateLabel(state)}` : ''}${group ? ', folded group' : ''}`;
+function NodeBox({
+  at,
+  label,
+  type,
+  mapped,
+  group,
+  state,
+  chosen,
+  faded,
+  onClick,
+  onOpen,
+}: NodeProps) {
+  const word = state ? `, ${stateLabel(state)}` : '';
+  const said = `${label} ${type}${word}${group ? ', folded group' : ''}`;
   return (
-    <g class={`node${chosen ? ' chosen' : ''}${faded ? ' faded' : ''}`}
-      transform={`translate(${at.x} ${at.y})`} role="button" tabIndex={0} aria-label={said}
-      aria-pressed={chosen} onClick={onClick} onDblClick={onOpen}
+    <g
+      class={`node${chosen ? ' chosen' : ''}${faded ? ' faded' : ''}`}
+      transform={`translate(${at.x} ${at.y})`}
+      role="button"
+      tabIndex={0}
+      aria-label={said}
+      aria-pressed={chosen}
+      onClick={onClick}
+      onDblClick={onOpen}
       onKeyDown={(event) => {
         if (event.key !== 'Enter' && event.key !== ' ') return;
         event.preventDefault();
         event.stopPropagation();
         if (event.key === 'Enter') onOpen();
         else onClick();
-      }}>
-      {(group || mapped) &&
-        <rect x="3" y="3" width={at.width} height={at.height} rx="5" class="node-back" />}
+      }}
+    >
+      {(group || mapped) && (
+        <rect x="3" y="3" width={at.width} height={at.height} rx="5" class="node-back" />
+      )}
       <rect width={at.width} height={at.height} rx="5" class="node-box" />
       {state && <rect width="4" height={at.height} rx="2" fill={LOOKS[state].fill || 'none'} />}
       <g transform="translate(11 9)">
-        {state ? <svg width="16" height="16"><Glyph state={state} /></svg> :
-          <circle cx="8" cy="8" r="3" class="node-dot" />}
+        {state ? (
+          <svg width="16" height="16">
+            <Glyph state={state} />
+          </svg>
+        ) : (
+          <circle cx="8" cy="8" r="3" class="node-dot" />
+        )}
       </g>
-      <text x="34" y="15" class="node-label">{cut(label, at.width - 40, 7.2)}</text>{' '}
-      <text x="34" y="27" class="node-type">{cut(type, at.width - 40, 6)}</text>
+      <text x="34" y="15" class="node-label">
+        {cut(label, at.width - 40, 7.2)}
+      </text>{' '}
+      <text x="34" y="27" class="node-type">
+        {cut(type, at.width - 40, 6)}
+      </text>
     </g>
   );
 }

@@ -1,5 +1,5 @@
-// Layered layout of large graphs, left to right, in time linear in nodes and edges: a node's layer is
-// the longest path to it; four barycentre sweeps order each layer; edges over several layers run
+// Layered layout of large graphs, left to right, in time linear in nodes and edges: a node's layer
+// is the longest path to it; four barycentre sweeps order each layer; edges over several layers run
 // through the gaps. Dagre does better on small graphs, but takes minutes for thousands of nodes.
 import { type Layout, NODE_HEIGHT, nodeWidth, type Placed, type Visible } from './model';
 
@@ -101,7 +101,8 @@ export function layeredLayout(graph: Visible): Layout {
   for (let r = 0; r < rows.length; r++) rows[r] ??= [];
   const position = new Array<number>(graph.nodes.length).fill(0);
   for (const row of rows) spread(row, position);
-  for (let i = 0; i < SWEEPS; i++) sweep(rows, position, i % 2 === 0 ? links.up : links.down, i % 2 === 0);
+  for (let i = 0; i < SWEEPS; i++)
+    sweep(rows, position, i % 2 === 0 ? links.up : links.down, i % 2 === 0);
   return place(graph, rows);
 }
 
@@ -117,8 +118,13 @@ function place(graph: Visible, rows: number[][]): Layout {
     const top = (height - row.length * (NODE_HEIGHT + GAP_Y)) / 2;
     row.forEach((i, k) => {
       const id = (graph.nodes[i] as Visible['nodes'][number]).id;
-      const placed = { id, x, y: top + k * (NODE_HEIGHT + GAP_Y), width: widths[k] ?? 0,
-        height: NODE_HEIGHT };
+      const placed = {
+        id,
+        x,
+        y: top + k * (NODE_HEIGHT + GAP_Y),
+        width: widths[k] ?? 0,
+        height: NODE_HEIGHT,
+      };
       nodes.push(placed);
       byId.set(id, placed);
     });
@@ -129,8 +135,14 @@ function place(graph: Visible, rows: number[][]): Layout {
     const from = byId.get(edge.from);
     const to = byId.get(edge.to);
     if (!from || !to) continue;
-    paths.push({ from: edge.from, to: edge.to, points: [
-      [from.x + from.width, from.y + from.height / 2], [to.x, to.y + to.height / 2]] });
+    paths.push({
+      from: edge.from,
+      to: edge.to,
+      points: [
+        [from.x + from.width, from.y + from.height / 2],
+        [to.x, to.y + to.height / 2],
+      ],
+    });
   }
   return { nodes, paths, width: Math.max(0, x - GAP_X), height, method: 'layers' };
 }

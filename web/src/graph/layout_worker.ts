@@ -26,13 +26,22 @@ async function dagreLayout(graph: Visible): Promise<Layout> {
   dagre.layout(drawn);
   const nodes = graph.nodes.map((node) => {
     const at = drawn.node(node.id) as { x: number; y: number; width: number; height: number };
-    return { id: node.id, x: at.x - at.width / 2, y: at.y - at.height / 2, width: at.width,
-      height: at.height };
+    return {
+      id: node.id,
+      x: at.x - at.width / 2,
+      y: at.y - at.height / 2,
+      width: at.width,
+      height: at.height,
+    };
   });
   const paths = graph.edges.map((edge) => {
-    const points = (drawn.edge(edge.from, edge.to) as { points?: { x: number; y: number }[] }).points;
-    return { from: edge.from, to: edge.to,
-      points: (points ?? []).map((p) => [p.x, p.y] as [number, number]) };
+    const points = (drawn.edge(edge.from, edge.to) as { points?: { x: number; y: number }[] })
+      .points;
+    return {
+      from: edge.from,
+      to: edge.to,
+      points: (points ?? []).map((p) => [p.x, p.y] as [number, number]),
+    };
   });
   const whole = drawn.graph() as { width?: number; height?: number };
   return { nodes, paths, width: whole.width ?? 0, height: whole.height ?? 0, method: 'dagre' };
@@ -40,7 +49,9 @@ async function dagreLayout(graph: Visible): Promise<Layout> {
 
 addEventListener('message', (message: MessageEvent<LayoutQuestion>) => {
   const { id, graph } = message.data;
-  const work = graph.nodes.length <= MOST_FOR_DAGRE ?
-    dagreLayout(graph).catch(() => layeredLayout(graph)) : Promise.resolve(layeredLayout(graph));
+  const work =
+    graph.nodes.length <= MOST_FOR_DAGRE
+      ? dagreLayout(graph).catch(() => layeredLayout(graph))
+      : Promise.resolve(layeredLayout(graph));
   void work.then((layout) => postMessage({ id, layout } satisfies LayoutAnswer));
 });

@@ -80,8 +80,14 @@ export function fold(graph: Graph, folded: ReadonlySet<string>): Visible {
     } else if (group !== null) {
       nodes.set(id, { id, label: group, type: '1 task', members: [task.id], group, mapped: false });
     } else {
-      nodes.set(id, { id, label: task.label, type: task.type, members: [task.id],
-        group: task.group, mapped: task.mapped });
+      nodes.set(id, {
+        id,
+        label: task.label,
+        type: task.type,
+        members: [task.id],
+        group: task.group,
+        mapped: task.mapped,
+      });
     }
   }
   const edges = new Map<string, GraphEdge>();

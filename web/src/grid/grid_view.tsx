@@ -1,5 +1,5 @@
-// The grid: a canvas that shows the window in sight, and an off-screen grid of one cell that follows the
-// arrow keys and says what is under them. Both speak of the same spot.
+// The grid: a canvas that shows the window in sight, and an off-screen grid of one cell that
+// follows the arrow keys and says what is under them. Both speak of the same spot.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { stateLabel } from '../base/states';
@@ -32,14 +32,19 @@ export function cellText(data: GridData, rows: GridRow[], spot: Spot): string {
   const when = run?.date ? fullTime(Date.parse(run.date), zone.value) : (run?.id ?? '');
   if (!run) return row?.label ?? '';
   if (!row) {
-    return `run of ${when}, ${stateLabel(run.state)}` +
-      (run.duration === null ? '' : `, ${duration(run.duration)}`);
+    return (
+      `run of ${when}, ${stateLabel(run.state)}` +
+      (run.duration === null ? '' : `, ${duration(run.duration)}`)
+    );
   }
   return `${row.label}, ${when}, ${stateLabel(stateAt(data, spot.run, row))}`;
 }
 
 function labelWidthOf(rows: GridRow[], boxWidth: number): number {
-  const longest = rows.reduce((most, row) => Math.max(most, row.label.length * 6.6 + row.depth * 14), 0);
+  const longest = rows.reduce(
+    (most, row) => Math.max(most, row.label.length * 6.6 + row.depth * 14),
+    0,
+  );
   return Math.round(Math.min(Math.max(120, longest + 44), Math.max(140, boxWidth * 0.32)));
 }
 
@@ -58,10 +63,21 @@ export function GridView(props: GridProps) {
   const height = Math.min(HEAD + rows.length * CELL + 14, Math.max(260, innerHeight - 210));
 
   const scene = (): Scene => ({
-    data, rows, labelWidth, width, height,
-    scrollX: box.current?.scrollLeft ?? 0, scrollY: box.current?.scrollTop ?? 0,
-    dark: dark.value, ratio: Math.min(3, devicePixelRatio || 1), zone: zone.value, now: now.peek(),
-    hover, focus: focused ? spot : null, selected, marked,
+    data,
+    rows,
+    labelWidth,
+    width,
+    height,
+    scrollX: box.current?.scrollLeft ?? 0,
+    scrollY: box.current?.scrollTop ?? 0,
+    dark: dark.value,
+    ratio: Math.min(3, devicePixelRatio || 1),
+    zone: zone.value,
+    now: now.peek(),
+    hover,
+    focus: focused ? spot : null,
+    selected,
+    marked,
   });
   const draw = () => {
     const pen = canvas.current?.getContext('2d');
@@ -91,7 +107,8 @@ export function GridView(props: GridProps) {
   }, [data.runs.length, width, labelWidth]);
 
   const pickAt = (at: Spot): GridPick => ({
-    run: data.runs[at.run]?.id ?? '', task: rows[at.row]?.group ? '' : (rows[at.row]?.key ?? ''),
+    run: data.runs[at.run]?.id ?? '',
+    task: rows[at.row]?.group ? '' : (rows[at.row]?.key ?? ''),
   });
   const show = (next: Spot) => {
     setSpot(next);
@@ -169,40 +186,75 @@ export function GridView(props: GridProps) {
     if (hit.run >= 0 && hit.row >= 0) setSpot(hit);
     twin.current?.focus({ preventScroll: true });
   };
-  const current: Spot = { run: Math.min(spot.run, data.runs.length - 1),
-    row: Math.min(spot.row, rows.length - 1) };
+  const current: Spot = {
+    run: Math.min(spot.run, data.runs.length - 1),
+    row: Math.min(spot.row, rows.length - 1),
+  };
   return (
     <div class="grid-wrap">
-      <div ref={box} class="grid-box" style={{ height: `${height}px` }} onScroll={() => {
-        const node = box.current;
-        if (node) atEnd.current = node.scrollLeft + node.clientWidth >= node.scrollWidth - CELL;
-        draw();
-      }}>
-        <div class="grid-space" style={{ width: `${labelWidth + data.runs.length * CELL + 8}px`,
-          height: `${HEAD + rows.length * CELL + 4}px` }}>
-          <canvas ref={canvas} class="grid-canvas" aria-hidden="true"
-            style={{ width: `${width}px`, height: `${height}px` }} onClick={onClick}
-            onMouseMove={(event) => setHover(at(event))} onMouseLeave={() => setHover(null)}
+      <div
+        ref={box}
+        class="grid-box"
+        style={{ height: `${height}px` }}
+        onScroll={() => {
+          const node = box.current;
+          if (node) atEnd.current = node.scrollLeft + node.clientWidth >= node.scrollWidth - CELL;
+          draw();
+        }}
+      >
+        <div
+          class="grid-space"
+          style={{
+            width: `${labelWidth + data.runs.length * CELL + 8}px`,
+            height: `${HEAD + rows.length * CELL + 4}px`,
+          }}
+        >
+          <canvas
+            ref={canvas}
+            class="grid-canvas"
+            aria-hidden="true"
+            style={{ width: `${width}px`, height: `${height}px` }}
+            onClick={onClick}
+            onMouseMove={(event) => setHover(at(event))}
+            onMouseLeave={() => setHover(null)}
             onDblClick={(event) => {
               const hit = at(event);
               if (hit) props.onOpen(pickAt(hit));
-            }} />
+            }}
+          />
         </div>
       </div>
-      <div role="grid" class="grid-twin" aria-label="Runs and tasks" aria-rowcount={rows.length}
-        aria-colcount={data.runs.length}>
+      <div
+        role="grid"
+        class="grid-twin"
+        aria-label="Runs and tasks"
+        aria-rowcount={rows.length}
+        aria-colcount={data.runs.length}
+      >
         <div role="row" aria-rowindex={current.row + 1}>
-          <div role="gridcell" ref={twin} tabIndex={0} aria-colindex={current.run + 1} data-grid-cell
-            aria-selected={selected.has(cellKey(data.runs[current.run]?.id ?? '',
-              rows[current.row]?.key ?? ''))}
-            onKeyDown={onKeyDown} onFocus={() => setFocused(true)} onBlur={() => setFocused(false)}>
+          <div
+            role="gridcell"
+            ref={twin}
+            tabIndex={0}
+            aria-colindex={current.run + 1}
+            data-grid-cell
+            aria-selected={selected.has(
+              cellKey(data.runs[current.run]?.id ?? '', rows[current.row]?.key ?? ''),
+            )}
+            onKeyDown={onKeyDown}
+            onFocus={() => setFocused(true)}
+            onBlur={() => setFocused(false)}
+          >
             {cellText(data, rows, current)}
           </div>
         </div>
       </div>
       <p class="grid-tip small muted" aria-hidden="true">
-        {hover ? cellText(data, rows, hover) : focused ? cellText(data, rows, current) :
-          'Arrows move, Space shows, Enter opens, x selects, c clears'}
+        {hover
+          ? cellText(data, rows, hover)
+          : focused
+            ? cellText(data, rows, current)
+            : 'Arrows move, Space shows, Enter opens, x selects, c clears'}
       </p>
     </div>
   );

@@ -1,5 +1,5 @@
-// The grid's rows and columns, apart from how they are drawn: runs x tasks, groups that fold, one letter
-// a cell.
+// The grid's rows and columns, apart from how they are drawn: runs x tasks, groups that fold, one
+// letter a cell.
 import { type StateWord, worstState } from '../base/states';
 
 export interface GridTask {
@@ -34,7 +34,8 @@ export interface GridRow {
   mapped: boolean;
 }
 
-// Rows in the order of the tasks; a group stands where its first task does, its members right below it.
+// Rows in the order of the tasks; a group stands where its first task does, its members right below
+// it.
 export function rowsOf(data: GridData, folded: ReadonlySet<string>, filter: string): GridRow[] {
   const parents = new Map(data.groups.map((group) => [group.id, group.parent]));
   const top: Entry[] = [];
@@ -44,8 +45,15 @@ export function rowsOf(data: GridData, folded: ReadonlySet<string>, filter: stri
     let found = groups.get(group);
     if (!found) {
       const around = listOf(parents.get(group) ?? null, depth + 1);
-      const row: GridRow = { key: `group:${group}`, label: group, depth: 0, group: true, open: !folded.has(group),
-        tasks: [], mapped: false };
+      const row: GridRow = {
+        key: `group:${group}`,
+        label: group,
+        depth: 0,
+        group: true,
+        open: !folded.has(group),
+        tasks: [],
+        mapped: false,
+      };
       found = { row, inside: [] };
       groups.set(group, found);
       around.push(found);
@@ -55,18 +63,26 @@ export function rowsOf(data: GridData, folded: ReadonlySet<string>, filter: stri
   const wanted = filter.toLowerCase();
   data.tasks.forEach((task, index) => {
     if (wanted && !task.id.toLowerCase().includes(wanted)) return;
-    const row: GridRow = { key: task.id, label: task.label, depth: 0, group: false, open: true, tasks: [index],
-      mapped: task.mapped };
+    const row: GridRow = {
+      key: task.id,
+      label: task.label,
+      depth: 0,
+      group: false,
+      open: true,
+      tasks: [index],
+      mapped: task.mapped,
+    };
     listOf(task.group, 0).push({ row, inside: [] });
   });
   const rows: GridRow[] = [];
-  const walk = (list: Entry[], depth: number, shown: boolean): number[] => list.flatMap((entry) => {
-    entry.row.depth = depth;
-    if (shown) rows.push(entry.row);
-    const inside = walk(entry.inside, depth + 1, shown && entry.row.open);
-    entry.row.tasks.push(...inside);
-    return entry.row.tasks;
-  });
+  const walk = (list: Entry[], depth: number, shown: boolean): number[] =>
+    list.flatMap((entry) => {
+      entry.row.depth = depth;
+      if (shown) rows.push(entry.row);
+      const inside = walk(entry.inside, depth + 1, shown && entry.row.open);
+      entry.row.tasks.push(...inside);
+      return entry.row.tasks;
+    });
   walk(top, 0, true);
   return rows;
 }
@@ -89,10 +105,20 @@ export interface Spot {
 
 export function moved(spot: Spot, key: string, runs: number, rows: number): Spot | null {
   const step: Record<string, [number, number]> = {
-    ArrowLeft: [-1, 0], h: [-1, 0], ArrowRight: [1, 0], l: [1, 0],
-    ArrowUp: [0, -1], k: [0, -1], ArrowDown: [0, 1], j: [0, 1],
-    PageUp: [0, -20], PageDown: [0, 20], Home: [-1e9, 0], End: [1e9, 0],
-    '[': [-1, 0], ']': [1, 0],
+    ArrowLeft: [-1, 0],
+    h: [-1, 0],
+    ArrowRight: [1, 0],
+    l: [1, 0],
+    ArrowUp: [0, -1],
+    k: [0, -1],
+    ArrowDown: [0, 1],
+    j: [0, 1],
+    PageUp: [0, -20],
+    PageDown: [0, 20],
+    Home: [-1e9, 0],
+    End: [1e9, 0],
+    '[': [-1, 0],
+    ']': [1, 0],
   };
   const by = step[key];
   if (!by) return null;

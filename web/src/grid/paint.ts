@@ -39,10 +39,22 @@ interface Ink {
   accent: string;
 }
 const INKS: Record<'light' | 'dark', Ink> = {
-  light: { page: '#ffffff', text: '#1c2126', muted: '#56606b', line: '#e3e8ed', band: '#e3effb',
-    accent: '#0a58a8' },
-  dark: { page: '#0f1419', text: '#dde3e9', muted: '#9aa5b1', line: '#222a32', band: '#16293d',
-    accent: '#79b8ff' },
+  light: {
+    page: '#ffffff',
+    text: '#1c2126',
+    muted: '#56606b',
+    line: '#e3e8ed',
+    band: '#e3effb',
+    accent: '#0a58a8',
+  },
+  dark: {
+    page: '#0f1419',
+    text: '#dde3e9',
+    muted: '#9aa5b1',
+    line: '#222a32',
+    band: '#16293d',
+    accent: '#79b8ff',
+  },
 };
 
 const tiles = new Map<string, HTMLCanvasElement>();
@@ -101,7 +113,8 @@ export function rowsIn(scene: Scene): [number, number] {
 export function spotAt(scene: Scene, x: number, y: number): Spot | null {
   const run = x < scene.labelWidth ? -1 : Math.floor((x - scene.labelWidth + scene.scrollX) / CELL);
   const row = y < HEAD ? -1 : Math.floor((y - HEAD + scene.scrollY) / CELL);
-  if (run >= scene.data.runs.length || row >= scene.rows.length || (run < 0 && row < 0)) return null;
+  if (run >= scene.data.runs.length || row >= scene.rows.length || (run < 0 && row < 0))
+    return null;
   return { run, row };
 }
 
@@ -172,7 +185,8 @@ function secondsOf(scene: Scene, index: number): number {
   return run.started ? Math.max(0, (scene.now - Date.parse(run.started)) / 1000) : 0;
 }
 
-// A bar per run: height = duration beside the longest in sight, colour = state; queued runs are ghosts.
+// A bar per run: height = duration beside the longest in sight, colour = state; queued runs are
+// ghosts.
 function paintHead(pen: CanvasRenderingContext2D, scene: Scene, ink: Ink): void {
   pen.save();
   pen.beginPath();
@@ -200,7 +214,8 @@ function paintHead(pen: CanvasRenderingContext2D, scene: Scene, ink: Ink): void 
     pen.roundRect(x + 4, top, CELL - 8, height, [2, 2, 0, 0]);
     if (run.state === 'queued') pen.setLineDash([2, 2]);
     else pen.fill();
-    if (run.state === 'queued' || (scene.dark ? look.outlineOnDark : look.outlineOnLight)) pen.stroke();
+    if (run.state === 'queued' || (scene.dark ? look.outlineOnDark : look.outlineOnLight))
+      pen.stroke();
     pen.setLineDash([]);
     const day = run.date ? shortDay(Date.parse(run.date), scene.now, scene.zone) : '';
     if (day !== lastDay && x - labelled > 64) {

@@ -3,7 +3,13 @@ import { useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 
 import { asProblem, get, send } from '../api/client';
-import type { Delivery, DeliveryCollection, DeliveryDetails, Notifier, NotifierCollection } from '../api/types';
+import type {
+  Delivery,
+  DeliveryCollection,
+  DeliveryDetails,
+  Notifier,
+  NotifierCollection,
+} from '../api/types';
 import { pretty, runLabel } from '../base/format';
 import { path, to, withQuery } from '../base/url';
 import { useEvery, useResource } from '../store/resource';
@@ -15,7 +21,11 @@ import { Glyph } from '../ui/state';
 import { Ago, Countdown } from '../ui/time';
 
 const LOOKS: Record<Delivery['state'], string> = {
-  delivered: 'success', pending: 'queued', dead: 'failed', silenced: 'skipped', dropped: 'removed',
+  delivered: 'success',
+  pending: 'queued',
+  dead: 'failed',
+  silenced: 'skipped',
+  dropped: 'removed',
 };
 const STATES = ['', 'pending', 'delivered', 'dead', 'silenced'];
 
@@ -31,13 +41,23 @@ function NotifierRow({ one, refresh }: { one: Notifier; refresh: () => Promise<u
   };
   return (
     <tr>
-      <td><span class="strong">{one.name}</span> <span class="muted">{one.type}</span>
-        {!one.enabled && <span class="block small danger-text text">off: {one.disabled_reason}</span>}</td>
+      <td>
+        <span class="strong">{one.name}</span> <span class="muted">{one.type}</span>
+        {!one.enabled && (
+          <span class="block small danger-text text">off: {one.disabled_reason}</span>
+        )}
+      </td>
       <td class="wide-only text">{one.target}</td>
       <td class="wide-only mono">{one.events.join(' ')}</td>
       <td class="num">{one.pending}</td>
       <td class="num">{one.dead > 0 ? <span class="danger-text">{one.dead}</span> : 0}</td>
-      <td class="num">{may('operator') && <button class="small" onClick={() => void test()}>Test</button>}</td>
+      <td class="num">
+        {may('operator') && (
+          <button class="small" onClick={() => void test()}>
+            Test
+          </button>
+        )}
+      </td>
     </tr>
   );
 }
@@ -47,7 +67,9 @@ function DeliveryRow({ one, refresh }: { one: Delivery; refresh: () => Promise<u
   const show = async () => {
     if (body !== null) return setBody(null);
     try {
-      return setBody((await get<DeliveryDetails>(path`/api/v2/deliveries/${one.delivery_id}`)).body);
+      return setBody(
+        (await get<DeliveryDetails>(path`/api/v2/deliveries/${one.delivery_id}`)).body,
+      );
     } catch (error) {
       return toastProblem(asProblem(error));
     }
@@ -64,22 +86,62 @@ function DeliveryRow({ one, refresh }: { one: Delivery; refresh: () => Promise<u
   return (
     <>
       <tr>
-        <td><span class="state"><Glyph state={LOOKS[one.state]} />{one.state}</span></td>
-        <td><span class="strong">{one.event}</span>{one.test && <span class="tag">test</span>}
+        <td>
+          <span class="state">
+            <Glyph state={LOOKS[one.state]} />
+            {one.state}
+          </span>
+        </td>
+        <td>
+          <span class="strong">{one.event}</span>
+          {one.test && <span class="tag">test</span>}
           <span class="block small muted">
-            {one.dag_id && (one.dag_run_id ? <Link href={to.run(one.dag_id, one.dag_run_id)}>{one.dag_id}{' '}
-              {runLabel(one.dag_run_id)}</Link> : one.dag_id)}</span></td>
+            {one.dag_id &&
+              (one.dag_run_id ? (
+                <Link href={to.run(one.dag_id, one.dag_run_id)}>
+                  {one.dag_id} {runLabel(one.dag_run_id)}
+                </Link>
+              ) : (
+                one.dag_id
+              ))}
+          </span>
+        </td>
         <td class="wide-only">{one.notifier}</td>
         <td class="wide-only num">{one.tries}</td>
-        <td class="wide-only text">{one.last_status ?? ''} <span class="danger-text small">{one.last_error}</span>
-          {one.next_try_at && <span class="muted small"> again <Countdown at={one.next_try_at} /></span>}</td>
-        <td class="num wide-only"><Ago at={one.created_at} /></td>
-        <td class="num"><span class="row tight end wrap">
-          <button class="plain small" aria-expanded={body !== null} onClick={() => void show()}>Body</button>
-          {may('operator') && one.state !== 'pending' &&
-            <button class="small" onClick={() => void again()}>Redeliver</button>}</span></td>
+        <td class="wide-only text">
+          {one.last_status ?? ''} <span class="danger-text small">{one.last_error}</span>
+          {one.next_try_at && (
+            <span class="muted small">
+              {' '}
+              again <Countdown at={one.next_try_at} />
+            </span>
+          )}
+        </td>
+        <td class="num wide-only">
+          <Ago at={one.created_at} />
+        </td>
+        <td class="num">
+          <span class="row tight end wrap">
+            <button class="plain small" aria-expanded={body !== null} onClick={() => void show()}>
+              Body
+            </button>
+            {may('operator') && one.state !== 'pending' && (
+              <button class="small" onClick={() => void again()}>
+                Redeliver
+              </button>
+            )}
+          </span>
+        </td>
       </tr>
-      {body !== null && <tr><td colSpan={7}><pre class="card" tabIndex={0}>{pretty(body)}</pre></td></tr>}
+      {body !== null && (
+        <tr>
+          <td colSpan={7}>
+            <pre class="card" tabIndex={0}>
+              {pretty(body)}
+            </pre>
+          </td>
+        </tr>
+      )}
     </>
   );
 }
@@ -87,9 +149,13 @@ function DeliveryRow({ one, refresh }: { one: Delivery; refresh: () => Promise<u
 export default function AlertsPage() {
   const query = useQuery();
   const state = query.get('state');
-  const touches = (event: { kind: string }) => event.kind.startsWith('delivery') || event.kind.startsWith('notifier');
+  const touches = (event: { kind: string }) =>
+    event.kind.startsWith('delivery') || event.kind.startsWith('notifier');
   const notifiers = useResource<NotifierCollection>('/api/v2/notifiers', touches);
-  const view = useResource<DeliveryCollection>(withQuery('/api/v2/deliveries', { limit: 100, state }), touches);
+  const view = useResource<DeliveryCollection>(
+    withQuery('/api/v2/deliveries', { limit: 100, state }),
+    touches,
+  );
   useEvery(5, view);
   const refresh = () => Promise.all([view.refresh(), notifiers.refresh()]);
   const rows = view.data?.deliveries ?? [];
@@ -99,12 +165,27 @@ export default function AlertsPage() {
       <ProblemNote problem={notifiers.error ?? view.error} />
       {notifiers.data && (
         <Section title="Notifiers">
-          {notifiers.data.notifiers.length === 0 ? <Empty text="Nobody is told yet."
-            command="nightmill alert set notifiers.json" /> : (
+          {notifiers.data.notifiers.length === 0 ? (
+            <Empty text="Nobody is told yet." command="nightmill alert set notifiers.json" />
+          ) : (
             <table>
-              <thead><tr><th>Name</th><th class="wide-only">Goes to</th><th class="wide-only">Events</th>
-                <th class="num">Pending</th><th class="num">Dead</th><th><span class="visually-hidden">Test</span></th></tr></thead>
-              <tbody>{notifiers.data.notifiers.map((one) => <NotifierRow key={one.name} one={one} refresh={refresh} />)}</tbody>
+              <thead>
+                <tr>
+                  <th>Name</th>
+                  <th class="wide-only">Goes to</th>
+                  <th class="wide-only">Events</th>
+                  <th class="num">Pending</th>
+                  <th class="num">Dead</th>
+                  <th>
+                    <span class="visually-hidden">Test</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {notifiers.data.notifiers.map((one) => (
+                  <NotifierRow key={one.name} one={one} refresh={refresh} />
+                ))}
+              </tbody>
             </table>
           )}
         </Section>
@@ -112,18 +193,40 @@ export default function AlertsPage() {
       <Section title="Deliveries" note="newest first">
         <div class="row wrap filters" role="group" aria-label="State">
           {STATES.map((word) => (
-            <button key={word} aria-pressed={state === word} onClick={() => query.set({ state: word })}>{word || 'all'}</button>
+            <button
+              key={word}
+              aria-pressed={state === word}
+              onClick={() => query.set({ state: word })}
+            >
+              {word || 'all'}
+            </button>
           ))}
         </div>
         {rows.length > 0 && (
           <table>
-            <thead><tr><th>State</th><th>Event</th><th class="wide-only">Notifier</th><th class="wide-only num">Tries</th>
-              <th class="wide-only">Last answer</th><th class="num wide-only">When</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
-            <tbody>{rows.map((one) => <DeliveryRow key={one.delivery_id} one={one} refresh={refresh} />)}</tbody>
+            <thead>
+              <tr>
+                <th>State</th>
+                <th>Event</th>
+                <th class="wide-only">Notifier</th>
+                <th class="wide-only num">Tries</th>
+                <th class="wide-only">Last answer</th>
+                <th class="num wide-only">When</th>
+                <th>
+                  <span class="visually-hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((one) => (
+                <DeliveryRow key={one.delivery_id} one={one} refresh={refresh} />
+              ))}
+            </tbody>
           </table>
         )}
-        {view.data && rows.length === 0 && <Empty text="No delivery here."
-          command="nightmill alert test NAME" />}
+        {view.data && rows.length === 0 && (
+          <Empty text="No delivery here." command="nightmill alert test NAME" />
+        )}
       </Section>
     </>
   );

@@ -31,7 +31,9 @@ function Dates({ id, dag }: { id: string; dag: string }) {
   const query = useQuery();
   const offset = Number(query.get('offset')) || 0;
   const view = useResource<BackfillDates>(
-    withQuery(path`/api/v2/backfills/${id}/dagRuns`, { limit: PAGE, offset }), ofBackfills);
+    withQuery(path`/api/v2/backfills/${id}/dagRuns`, { limit: PAGE, offset }),
+    ofBackfills,
+  );
   const rows = view.data?.backfill_dag_runs ?? [];
   const total = view.data?.total_entries ?? 0;
   return (
@@ -39,17 +41,45 @@ function Dates({ id, dag }: { id: string; dag: string }) {
       <ProblemNote problem={view.error} />
       {rows.length > 0 && (
         <table>
-          <thead><tr><th>Logical date</th><th>State</th><th class="wide-only">Data interval</th>
-            <th class="wide-only">Verdict</th></tr></thead>
+          <thead>
+            <tr>
+              <th>Logical date</th>
+              <th>State</th>
+              <th class="wide-only">Data interval</th>
+              <th class="wide-only">Verdict</th>
+            </tr>
+          </thead>
           <tbody>
             {rows.map((row) => (
               <tr key={row.seq}>
-                <td>{row.dag_run_id ? <Link href={to.run(dag, row.dag_run_id)}><Time at={row.logical_date} /></Link> :
-                  <Time at={row.logical_date} />}</td>
-                <td><State state={wordOf(row)} word={row.state === 'planned' ? 'planned' :
-                  row.state === 'cancelled' ? 'cancelled' : stateLabel(wordOf(row))} /></td>
-                <td class="wide-only muted"><Interval from={row.data_interval_start} till={row.data_interval_end} /></td>
-                <td class="wide-only muted">{row.verdict}{row.reason && `: ${row.reason.replaceAll('_', ' ')}`}</td>
+                <td>
+                  {row.dag_run_id ? (
+                    <Link href={to.run(dag, row.dag_run_id)}>
+                      <Time at={row.logical_date} />
+                    </Link>
+                  ) : (
+                    <Time at={row.logical_date} />
+                  )}
+                </td>
+                <td>
+                  <State
+                    state={wordOf(row)}
+                    word={
+                      row.state === 'planned'
+                        ? 'planned'
+                        : row.state === 'cancelled'
+                          ? 'cancelled'
+                          : stateLabel(wordOf(row))
+                    }
+                  />
+                </td>
+                <td class="wide-only muted">
+                  <Interval from={row.data_interval_start} till={row.data_interval_end} />
+                </td>
+                <td class="wide-only muted">
+                  {row.verdict}
+                  {row.reason && `: ${row.reason.replaceAll('_', ' ')}`}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -57,11 +87,21 @@ function Dates({ id, dag }: { id: string; dag: string }) {
       )}
       {total > PAGE && (
         <div class="row">
-          <button disabled={offset === 0} onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}>
-            Before</button>
-          <span class="small muted">{offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}</span>
-          <button disabled={offset + PAGE >= total} onClick={() => query.set({ offset: String(offset + PAGE) })}>
-            After</button>
+          <button
+            disabled={offset === 0}
+            onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}
+          >
+            Before
+          </button>
+          <span class="small muted">
+            {offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}
+          </span>
+          <button
+            disabled={offset + PAGE >= total}
+            onClick={() => query.set({ offset: String(offset + PAGE) })}
+          >
+            After
+          </button>
         </div>
       )}
     </Section>
@@ -101,17 +141,37 @@ export default function BackfillPage() {
   };
   return (
     <>
-      <PageHead title={<>Backfill #{id} {one && <Link href={to.dag(one.dag_id)}>{one.dag_id}</Link>}</>}
+      <PageHead
+        title={
+          <>
+            Backfill #{id} {one && <Link href={to.dag(one.dag_id)}>{one.dag_id}</Link>}
+          </>
+        }
         crumbs={[{ text: 'Backfills', href: '/backfills' }]}
-        below={one && state && <span class="row wrap">
-          <b>{backfillWord({ ...one, state })}</b>
-          <span class="muted"><Time at={one.from_date} bare /> to <Time at={one.to_date} /></span>
-        </span>}>
+        below={
+          one &&
+          state && (
+            <span class="row wrap">
+              <b>{backfillWord({ ...one, state })}</b>
+              <span class="muted">
+                <Time at={one.from_date} bare /> to <Time at={one.to_date} />
+              </span>
+            </span>
+          )
+        }
+      >
         {open && may('operator') && (
           <>
-            {state === 'active' ? <button onClick={() => void act('pause', 'Backfill paused')}>Pause</button> :
-              <button class="primary" onClick={() => void act('unpause', 'Backfill resumed')}>Resume</button>}
-            <button class="danger" onClick={() => void act('cancel', 'Backfill cancelled')}>Cancel</button>
+            {state === 'active' ? (
+              <button onClick={() => void act('pause', 'Backfill paused')}>Pause</button>
+            ) : (
+              <button class="primary" onClick={() => void act('unpause', 'Backfill resumed')}>
+                Resume
+              </button>
+            )}
+            <button class="danger" onClick={() => void act('cancel', 'Backfill cancelled')}>
+              Cancel
+            </button>
           </>
         )}
       </PageHead>
@@ -119,28 +179,75 @@ export default function BackfillPage() {
       {!one && !view.error && <Waiting />}
       {one && sums && counts && (
         <>
-          {strip.data && <Strip cells={strip.data.cells} label={`${sums.done} of ${sums.all} dates done`}
-            onPick={open_} titleOf={(i) => rows[i] ? fullTime(Date.parse(rows[i].logical_date), zone.value) : ''} />}
+          {strip.data && (
+            <Strip
+              cells={strip.data.cells}
+              label={`${sums.done} of ${sums.all} dates done`}
+              onPick={open_}
+              titleOf={(i) =>
+                rows[i] ? fullTime(Date.parse(rows[i].logical_date), zone.value) : ''
+              }
+            />
+          )}
           <ul class="counts" aria-label="Counts">
-            {([[`${count(sums.done)} / ${count(sums.all)}`, `done, ${percent(sums.done, sums.all)}`],
-              [count(counts.running), 'running'], [count(counts.planned + counts.queued), 'left'],
-              [count(counts.success), 'succeeded'], [count(counts.failed), 'failed'],
-              [count(counts.skipped), 'skipped']] as [string, string][]).map(([number, word]) => (
-              <li key={word.replace(/\d+/, '')}><span class="count-cell"><b>{number}</b><span>{word}</span></span></li>
+            {(
+              [
+                [
+                  `${count(sums.done)} / ${count(sums.all)}`,
+                  `done, ${percent(sums.done, sums.all)}`,
+                ],
+                [count(counts.running), 'running'],
+                [count(counts.planned + counts.queued), 'left'],
+                [count(counts.success), 'succeeded'],
+                [count(counts.failed), 'failed'],
+                [count(counts.skipped), 'skipped'],
+              ] as [string, string][]
+            ).map(([number, word]) => (
+              <li key={word.replace(/\d+/, '')}>
+                <span class="count-cell">
+                  <b>{number}</b>
+                  <span>{word}</span>
+                </span>
+              </li>
             ))}
           </ul>
-          <Facts rows={[
-            ...(open && strip.data?.eta ? [['Ends about', <><Time at={strip.data.eta} />{' '}
-              <span class="muted"><Countdown at={strip.data.eta} /></span></>] as [string, preact.JSX.Element]] : []),
-            ...(strip.data?.runs_per_hour ? [['Rate', `${strip.data.runs_per_hour.toFixed(0)} runs per hour`] as
-              [string, string]] : []),
-            ['At a time', String(one.max_active_runs)],
-            ['Order', one.run_backwards ? 'newest first' : 'oldest first'],
-            ['Existing runs', { none: 'left alone', failed: 'failed ones run again', completed: 'all run again' }[
-              one.reprocess_behavior]],
-            ['Created', <Time at={one.created_at} />],
-            ...(one.completed_at ? [['Ended', <Time at={one.completed_at} />] as [string, preact.JSX.Element]] : []),
-          ]} />
+          <Facts
+            rows={[
+              ...(open && strip.data?.eta
+                ? [
+                    [
+                      'Ends about',
+                      <>
+                        <Time at={strip.data.eta} />{' '}
+                        <span class="muted">
+                          <Countdown at={strip.data.eta} />
+                        </span>
+                      </>,
+                    ] as [string, preact.JSX.Element],
+                  ]
+                : []),
+              ...(strip.data?.runs_per_hour
+                ? [
+                    ['Rate', `${strip.data.runs_per_hour.toFixed(0)} runs per hour`] as [
+                      string,
+                      string,
+                    ],
+                  ]
+                : []),
+              ['At a time', String(one.max_active_runs)],
+              ['Order', one.run_backwards ? 'newest first' : 'oldest first'],
+              [
+                'Existing runs',
+                { none: 'left alone', failed: 'failed ones run again', completed: 'all run again' }[
+                  one.reprocess_behavior
+                ],
+              ],
+              ['Created', <Time at={one.created_at} />],
+              ...(one.completed_at
+                ? [['Ended', <Time at={one.completed_at} />] as [string, preact.JSX.Element]]
+                : []),
+            ]}
+          />
           <Dates id={id} dag={one.dag_id} />
         </>
       )}

@@ -1,5 +1,5 @@
-// A new backfill: range, then a preview with a verdict for each date, then one button. The preview follows
-// what is typed; what it shows is what will be created.
+// A new backfill: range, then a preview with a verdict for each date, then one button. The preview
+// follows what is typed; what it shows is what will be created.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 
@@ -24,12 +24,17 @@ const VERDICTS: Record<Row['verdict'], { state: string; word: string }> = {
   skip: { state: 'skipped', word: 'skip' },
 };
 const REASONS: Record<string, string> = {
-  already_success: 'has succeeded', already_failed: 'has failed, and failed ones are not run again',
-  in_flight: 'runs now', claimed: 'another backfill has it', not_ended: 'its interval has not ended',
+  already_success: 'has succeeded',
+  already_failed: 'has failed, and failed ones are not run again',
+  in_flight: 'runs now',
+  claimed: 'another backfill has it',
+  not_ended: 'its interval has not ended',
   excluded: 'excluded by the schedule',
 };
 const REPROCESS: [string, string][] = [
-  ['none', 'Only dates without a run'], ['failed', 'Also failed runs'], ['completed', 'All dates again'],
+  ['none', 'Only dates without a run'],
+  ['failed', 'Also failed runs'],
+  ['completed', 'All dates again'],
 ];
 
 interface Plan {
@@ -42,8 +47,14 @@ interface Plan {
 }
 
 function bodyOf(plan: Plan): Record<string, unknown> {
-  return { dag_id: plan.dag, from_date: plan.from, to_date: plan.till, reprocess_behavior: plan.reprocess,
-    max_active_runs: plan.active, run_backwards: plan.backwards };
+  return {
+    dag_id: plan.dag,
+    from_date: plan.from,
+    to_date: plan.till,
+    reprocess_behavior: plan.reprocess,
+    max_active_runs: plan.active,
+    run_backwards: plan.backwards,
+  };
 }
 
 function usePreview(plan: Plan): { preview: DryRun | null; problem: Problem | null } {
@@ -54,11 +65,14 @@ function usePreview(plan: Plan): { preview: DryRun | null; problem: Problem | nu
     if (!plan.dag || !plan.from || !plan.till) return undefined;
     let wanted = true;
     const timer = setTimeout(() => {
-      send<DryRun>('POST', '/api/v2/backfills/dry_run', JSON.parse(text)).then((answer) => {
-        if (!wanted) return;
-        setPreview(answer);
-        setProblem(null);
-      }, (error: unknown) => wanted && setProblem(asProblem(error)));
+      send<DryRun>('POST', '/api/v2/backfills/dry_run', JSON.parse(text)).then(
+        (answer) => {
+          if (!wanted) return;
+          setPreview(answer);
+          setProblem(null);
+        },
+        (error: unknown) => wanted && setProblem(asProblem(error)),
+      );
     }, 150);
     return () => {
       wanted = false;
@@ -73,28 +87,52 @@ function PreviewTable({ preview }: { preview: DryRun }) {
   return (
     <div class="preview" role="table" aria-label="Preview" aria-rowcount={rows.length}>
       <div class="preview-row head small muted" role="row">
-        <span role="columnheader">Logical date</span><span role="columnheader">Verdict</span>
-        <span role="columnheader" class="wide-only">Data interval</span>
-        <span role="columnheader" class="num">Estimate</span><span role="columnheader" class="num">Input</span>
+        <span role="columnheader">Logical date</span>
+        <span role="columnheader">Verdict</span>
+        <span role="columnheader" class="wide-only">
+          Data interval
+        </span>
+        <span role="columnheader" class="num">
+          Estimate
+        </span>
+        <span role="columnheader" class="num">
+          Input
+        </span>
       </div>
-      <VirtualRows items={rows} height={30} keyOf={(row) => row.logical_date} label="Dates" role="rowgroup">
+      <VirtualRows
+        items={rows}
+        height={30}
+        keyOf={(row) => row.logical_date}
+        label="Dates"
+        role="rowgroup"
+      >
         {(row) => {
           const verdict = VERDICTS[row.verdict];
           return (
             <div class={`preview-row ${row.verdict}`} role="row">
-              <span role="cell"><Time at={row.logical_date} /></span>
+              <span role="cell">
+                <Time at={row.logical_date} />
+              </span>
               <span role="cell" class="row tight">
                 <Glyph state={verdict.state} />
-                <span class="strong">{verdict.word}{row.reason && ':'}</span>
+                <span class="strong">
+                  {verdict.word}
+                  {row.reason && ':'}
+                </span>
                 <span class="muted ellipsis">
-                  {row.reason ? REASONS[row.reason] ?? row.reason : ''}
+                  {row.reason ? (REASONS[row.reason] ?? row.reason) : ''}
                   {row.first_in_chain && row.verdict !== 'skip' && 'the date before it has no run'}
                 </span>
               </span>
               <span role="cell" class="wide-only muted">
-                <Interval from={row.data_interval_start} till={row.data_interval_end} /></span>
-              <span role="cell" class="num">{duration(row.estimate_seconds)}</span>
-              <span role="cell" class="num">{bytes(row.bytes)}</span>
+                <Interval from={row.data_interval_start} till={row.data_interval_end} />
+              </span>
+              <span role="cell" class="num">
+                {duration(row.estimate_seconds)}
+              </span>
+              <span role="cell" class="num">
+                {bytes(row.bytes)}
+              </span>
             </div>
           );
         }}
@@ -109,9 +147,14 @@ function Sums({ preview, active }: { preview: DryRun; active: number }) {
   const input = preview.backfills.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
   return (
     <p>
-      <b>{plural(counts.create, 'run')}</b> to create, <b>{count(counts.rerun)}</b> to run again,{' '}
+      <b>{plural(counts.create, 'run')}</b> to create, <b>{count(counts.rerun)}</b> to run again,
+      {' '}
       <span class="muted">{count(counts.skip)} to skip</span>
-      {work > 0 && <span class="muted">, about {duration(work / Math.max(1, active))} with {active} at a time</span>}
+      {work > 0 && (
+        <span class="muted">
+          , about {duration(work / Math.max(1, active))} with {active} at a time
+        </span>
+      )}
       {input > 0 && <span class="muted">, {bytes(input)} to read</span>}
     </p>
   );
@@ -124,14 +167,22 @@ export default function NewBackfillPage() {
   const choices = (dags.data?.dags ?? []).filter((dag) => dag.is_backfillable);
   const plan: Plan = {
     dag: query.get('dag') || choices[0]?.dag_id || '',
-    from: query.get('from'), till: query.get('to'), reprocess: query.get('reprocess') || 'none',
-    active: Math.max(1, Number(query.get('active')) || 4), backwards: query.get('backwards') === '1',
+    from: query.get('from'),
+    till: query.get('to'),
+    reprocess: query.get('reprocess') || 'none',
+    active: Math.max(1, Number(query.get('active')) || 4),
+    backwards: query.get('backwards') === '1',
   };
   const { preview, problem } = usePreview(plan);
   const [failure, setFailure] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   const key = useMemo(newKey, [query.text]);
-  const ready = preview !== null && preview.counts.create + preview.counts.rerun > 0 && plan.from && plan.till && !problem;
+  const ready =
+    preview !== null &&
+    preview.counts.create + preview.counts.rerun > 0 &&
+    plan.from &&
+    plan.till &&
+    !problem;
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -147,41 +198,90 @@ export default function NewBackfillPage() {
     query.set({ [name]: (event.currentTarget as HTMLInputElement).value });
   return (
     <>
-      <PageHead title="New backfill" crumbs={[{ text: 'Backfills', href: '/backfills' }]}
-        below={<span class="muted">Dates without a run are run now. Nothing happens before the button below.</span>} />
+      <PageHead
+        title="New backfill"
+        crumbs={[{ text: 'Backfills', href: '/backfills' }]}
+        below={
+          <span class="muted">
+            Dates without a run are run now. Nothing happens before the button below.
+          </span>
+        }
+      />
       <form class="stack" onSubmit={submit}>
         <div class="row wrap fields">
-          <label class="stack tight"><span>DAG</span>
+          <label class="stack tight">
+            <span>DAG</span>
             <select value={plan.dag} onChange={input('dag')}>
-              {plan.dag && !choices.some((dag) => dag.dag_id === plan.dag) && <option>{plan.dag}</option>}
-              {choices.map((dag) => <option key={dag.dag_id}>{dag.dag_id}</option>)}
-            </select></label>
-          <label class="stack tight"><span>From</span>
-            <input type="date" value={plan.from} onInput={input('from')} required /></label>
-          <label class="stack tight"><span>To, this day included</span>
-            <input type="date" value={plan.till} onInput={input('to')} required /></label>
-          <label class="stack tight"><span>Existing runs</span>
+              {plan.dag && !choices.some((dag) => dag.dag_id === plan.dag) && (
+                <option>{plan.dag}</option>
+              )}
+              {choices.map((dag) => (
+                <option key={dag.dag_id}>{dag.dag_id}</option>
+              ))}
+            </select>
+          </label>
+          <label class="stack tight">
+            <span>From</span>
+            <input type="date" value={plan.from} onInput={input('from')} required />
+          </label>
+          <label class="stack tight">
+            <span>To, this day included</span>
+            <input type="date" value={plan.till} onInput={input('to')} required />
+          </label>
+          <label class="stack tight">
+            <span>Existing runs</span>
             <select value={plan.reprocess} onChange={input('reprocess')}>
-              {REPROCESS.map(([word, label]) => <option key={word} value={word}>{label}</option>)}
-            </select></label>
-          <label class="stack tight"><span>At a time</span>
-            <input type="number" min="1" max="256" value={plan.active} onInput={input('active')} class="short" /></label>
-          <label class="row tight"><input type="checkbox" checked={plan.backwards} onChange={() =>
-            query.set({ backwards: plan.backwards ? null : '1' })} /> newest first</label>
+              {REPROCESS.map(([word, label]) => (
+                <option key={word} value={word}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="stack tight">
+            <span>At a time</span>
+            <input
+              type="number"
+              min="1"
+              max="256"
+              value={plan.active}
+              onInput={input('active')}
+              class="short"
+            />
+          </label>
+          <label class="row tight">
+            <input
+              type="checkbox"
+              checked={plan.backwards}
+              onChange={() => query.set({ backwards: plan.backwards ? null : '1' })}
+            />{' '}
+            newest first
+          </label>
         </div>
         <ProblemNote problem={problem ?? failure} />
-        {!plan.from || !plan.till ? <p class="muted">Choose both days: the preview appears here.</p> : null}
+        {!plan.from || !plan.till ? (
+          <p class="muted">Choose both days: the preview appears here.</p>
+        ) : null}
         {preview && <Sums preview={preview} active={plan.active} />}
         <div class="row wrap">
-          <button class="primary" disabled={!ready || busy}>Start backfill</button>
-          <Link class="button" href="/backfills">Do not</Link>
-          {plan.from && plan.till && <code class="muted ellipsis">
-            {asBackfillCommand(plan.dag, plan.from, plan.till, plan.reprocess, plan.active)}</code>}
+          <button class="primary" disabled={!ready || busy}>
+            Start backfill
+          </button>
+          <Link class="button" href="/backfills">
+            Do not
+          </Link>
+          {plan.from && plan.till && (
+            <code class="muted ellipsis">
+              {asBackfillCommand(plan.dag, plan.from, plan.till, plan.reprocess, plan.active)}
+            </code>
+          )}
         </div>
       </form>
-      {preview && <Section title="Preview" note={plural(preview.total_entries, 'date')}>
-        <PreviewTable preview={preview} />
-      </Section>}
+      {preview && (
+        <Section title="Preview" note={plural(preview.total_entries, 'date')}>
+          <PreviewTable preview={preview} />
+        </Section>
+      )}
     </>
   );
 }

@@ -14,24 +14,43 @@ const STATES = ['', 'active', 'paused', 'completed', 'cancelled'];
 export default function BackfillsPage() {
   const query = useQuery();
   const state = query.get('state');
-  const view = useResource<BackfillCollection>(withQuery('/api/v2/backfills', { limit: 50, state }), ofBackfills);
+  const view = useResource<BackfillCollection>(
+    withQuery('/api/v2/backfills', { limit: 50, state }),
+    ofBackfills,
+  );
   const rows = view.data?.backfills ?? [];
   return (
     <>
-      <PageHead title="Backfills" below={view.data && <span class="muted small">
-        {plural(view.data.total_entries, 'backfill')}</span>}>
-        <Link class="button primary" href="/backfills/new">New backfill…</Link>
+      <PageHead
+        title="Backfills"
+        below={
+          view.data && (
+            <span class="muted small">{plural(view.data.total_entries, 'backfill')}</span>
+          )
+        }
+      >
+        <Link class="button primary" href="/backfills/new">
+          New backfill…
+        </Link>
       </PageHead>
       <div class="row wrap filters" role="group" aria-label="State">
         {STATES.map((word) => (
-          <button key={word} aria-pressed={state === word} onClick={() => query.set({ state: word })}>
-            {word || 'all'}</button>
+          <button
+            key={word}
+            aria-pressed={state === word}
+            onClick={() => query.set({ state: word })}
+          >
+            {word || 'all'}
+          </button>
         ))}
       </div>
       <ProblemNote problem={view.error} />
-      {rows.map((one) => <BackfillLine key={one.id} backfill={one} />)}
-      {view.data && rows.length === 0 && <Empty text="No backfill here."
-        command="nightmill backfill preview DAG FROM TO" />}
+      {rows.map((one) => (
+        <BackfillLine key={one.id} backfill={one} />
+      ))}
+      {view.data && rows.length === 0 && (
+        <Empty text="No backfill here." command="nightmill backfill preview DAG FROM TO" />
+      )}
     </>
   );
 }

@@ -18,15 +18,26 @@ export function DagRuns({ dag, zone }: { dag: string; zone: string | null }) {
   const query = useQuery();
   const state = query.get('state');
   const offset = Number(query.get('offset')) || 0;
-  const view = useResource<DagRunCollection>(withQuery(path`/api/v2/dags/${dag}/dagRuns`,
-    { limit: PAGE, offset, state, order_by: '-run_after' }), ofDag(dag));
+  const view = useResource<DagRunCollection>(
+    withQuery(path`/api/v2/dags/${dag}/dagRuns`, {
+      limit: PAGE,
+      offset,
+      state,
+      order_by: '-run_after',
+    }),
+    ofDag(dag),
+  );
   const runs = view.data?.dag_runs ?? [];
   const total = view.data?.total_entries ?? 0;
   return (
     <>
       <div class="row wrap filters" role="group" aria-label="State">
         {STATES.map((word) => (
-          <button key={word} aria-pressed={state === word} onClick={() => query.set({ state: word, offset: null })}>
+          <button
+            key={word}
+            aria-pressed={state === word}
+            onClick={() => query.set({ state: word, offset: null })}
+          >
             {word || 'all'}
           </button>
         ))}
@@ -34,24 +45,39 @@ export function DagRuns({ dag, zone }: { dag: string; zone: string | null }) {
       </div>
       <ProblemNote problem={view.error} />
       {view.data && runs.length === 0 && (
-        <Empty text={state ? `No ${state} run.` : 'No run yet.'} command={`nightmill run trigger ${dag} --wait`} />
+        <Empty
+          text={state ? `No ${state} run.` : 'No run yet.'}
+          command={`nightmill run trigger ${dag} --wait`}
+        />
       )}
       {runs.length > 0 && (
         <table>
           <thead>
             <tr>
-              <th>Run</th><th>State</th><th class="wide-only">Type</th><th class="wide-only">Started</th>
-              <th class="num">Took</th><th class="wide-only">Note</th>
+              <th>Run</th>
+              <th>State</th>
+              <th class="wide-only">Type</th>
+              <th class="wide-only">Started</th>
+              <th class="num">Took</th>
+              <th class="wide-only">Note</th>
             </tr>
           </thead>
           <tbody>
             {runs.map((run) => (
               <tr key={run.dag_run_id}>
-                <td class="run-name"><Link href={to.run(dag, run.dag_run_id)}>{runLabel(run.dag_run_id)}</Link></td>
-                <td title={runReason(run.state_reason)}><State state={run.state} word={stateLabel(run.state)} /></td>
+                <td class="run-name">
+                  <Link href={to.run(dag, run.dag_run_id)}>{runLabel(run.dag_run_id)}</Link>
+                </td>
+                <td title={runReason(run.state_reason)}>
+                  <State state={run.state} word={stateLabel(run.state)} />
+                </td>
                 <td class="wide-only">{run.run_type}</td>
-                <td class="wide-only"><Time at={run.start_date} dagZone={zone} /></td>
-                <td class="num"><Took from={run.start_date} till={run.end_date} seconds={run.duration} /></td>
+                <td class="wide-only">
+                  <Time at={run.start_date} dagZone={zone} />
+                </td>
+                <td class="num">
+                  <Took from={run.start_date} till={run.end_date} seconds={run.duration} />
+                </td>
                 <td class="wide-only muted ellipsis">{run.note}</td>
               </tr>
             ))}
@@ -60,11 +86,21 @@ export function DagRuns({ dag, zone }: { dag: string; zone: string | null }) {
       )}
       {total > PAGE && (
         <div class="row">
-          <button disabled={offset === 0} onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}>
-            Newer</button>
-          <span class="small muted">{offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}</span>
-          <button disabled={offset + PAGE >= total} onClick={() => query.set({ offset: String(offset + PAGE) })}>
-            Older</button>
+          <button
+            disabled={offset === 0}
+            onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}
+          >
+            Newer
+          </button>
+          <span class="small muted">
+            {offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}
+          </span>
+          <button
+            disabled={offset + PAGE >= total}
+            onClick={() => query.set({ offset: String(offset + PAGE) })}
+          >
+            Older
+          </button>
         </div>
       )}
     </>

@@ -1,5 +1,5 @@
-// All DAGs: the last 14 runs, what runs now, what comes next. Filters are in the address; rows are drawn
-// only where they are in sight.
+// All DAGs: the last 14 runs, what runs now, what comes next. Filters are in the address; rows are
+// drawn only where they are in sight.
 import { useMemo, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 
@@ -19,7 +19,10 @@ import { Ago } from '../ui/time';
 
 const ROW = 44;
 const SHOWS: [string, string][] = [
-  ['', 'All'], ['active', 'Active'], ['failed', 'Failed'], ['paused', 'Paused'],
+  ['', 'All'],
+  ['active', 'Active'],
+  ['failed', 'Failed'],
+  ['paused', 'Paused'],
 ];
 
 function lastState(dag: DagCard): string | undefined {
@@ -33,8 +36,12 @@ export function filterDags(dags: DagCard[], text: string, show: string, tags: st
     if (show === 'failed' && lastState(dag) !== 'failed' && !dag.has_import_errors) return false;
     if (show === 'paused' && !dag.is_paused) return false;
     if (!tags.every((tag) => dag.tags.includes(tag))) return false;
-    return wanted === '' || [dag.dag_id, dag.dag_display_name, ...dag.owners]
-      .some((word) => word.toLowerCase().includes(wanted));
+    return (
+      wanted === '' ||
+      [dag.dag_id, dag.dag_display_name, ...dag.owners].some((word) =>
+        word.toLowerCase().includes(wanted),
+      )
+    );
   });
 }
 
@@ -53,7 +60,13 @@ function NowAt({ dag }: { dag: DagCard }) {
       <span class="ellipsis">
         {first?.task_id}
         {(first?.map_index ?? -1) >= 0 && `[${first?.map_index}]`}
-        {more > 0 && <span class="muted"> +{more}{plus}</span>}
+        {more > 0 && (
+          <span class="muted">
+            {' '}
+            +{more}
+            {plus}
+          </span>
+        )}
       </span>
     </span>
   );
@@ -82,7 +95,9 @@ function DagRow({ dag, picked, onPick }: RowProps) {
       <span class="dag-name">
         <span class="row">
           <Glyph state={lastState(dag)} />
-          <Link href={to.dag(dag.dag_id)} class="ellipsis strong">{dag.dag_display_name}</Link>
+          <Link href={to.dag(dag.dag_id)} class="ellipsis strong">
+            {dag.dag_display_name}
+          </Link>
           {dag.is_paused && <span class="tag">paused</span>}
           {dag.has_import_errors && <span class="tag danger-text">file broken</span>}
           <SlaMark dag={dag} />
@@ -97,12 +112,21 @@ function DagRow({ dag, picked, onPick }: RowProps) {
       <span class="dag-bars">
         <RunBars bars={dag.bars} onOpen={(run) => go(to.run(dag.dag_id, run))} />
       </span>
-      <span class="dag-now"><NowAt dag={dag} /></span>
-      <span class="dag-next small">
-        {dag.next_run_after && !dag.is_paused ? <Ago at={dag.next_run_after} dagZone={dag.timezone} /> :
-          <span class="muted">-</span>}
+      <span class="dag-now">
+        <NowAt dag={dag} />
       </span>
-      <Link href={to.trigger(dag.dag_id)} class="dag-trigger small" aria-label={`Trigger ${dag.dag_id}`}>
+      <span class="dag-next small">
+        {dag.next_run_after && !dag.is_paused ? (
+          <Ago at={dag.next_run_after} dagZone={dag.timezone} />
+        ) : (
+          <span class="muted">-</span>
+        )}
+      </span>
+      <Link
+        href={to.trigger(dag.dag_id)}
+        class="dag-trigger small"
+        aria-label={`Trigger ${dag.dag_id}`}
+      >
         Trigger
       </Link>
     </div>
@@ -141,25 +165,49 @@ export function DagsPage() {
   };
   return (
     <>
-      <PageHead title="DAGs" below={view.data && (
-        <span class="muted small">
-          {shown.length === all.length ? plural(view.data.total_entries, 'DAG') :
-            `${count(shown.length)} of ${plural(view.data.total_entries, 'DAG')}`}
-        </span>
-      )} />
+      <PageHead
+        title="DAGs"
+        below={
+          view.data && (
+            <span class="muted small">
+              {shown.length === all.length
+                ? plural(view.data.total_entries, 'DAG')
+                : `${count(shown.length)} of ${plural(view.data.total_entries, 'DAG')}`}
+            </span>
+          )
+        }
+      />
       <div class="row wrap filters" role="search">
-        <input type="text" data-filter placeholder="Filter by name or owner ( / )" aria-label="Filter DAGs"
-          value={text} onInput={(event) => query.set({ q: event.currentTarget.value })} />
+        <input
+          type="text"
+          data-filter
+          placeholder="Filter by name or owner ( / )"
+          aria-label="Filter DAGs"
+          value={text}
+          onInput={(event) => query.set({ q: event.currentTarget.value })}
+        />
         <div class="row tight" role="group" aria-label="Show">
           {SHOWS.map(([word, label]) => (
-            <button key={word} aria-pressed={show === word} onClick={() => query.set({ show: word })}>
+            <button
+              key={word}
+              aria-pressed={show === word}
+              onClick={() => query.set({ show: word })}
+            >
               {label}
             </button>
           ))}
         </div>
         {allTags.slice(0, 12).map((tag) => (
-          <button key={tag} class="plain small" aria-pressed={tags.includes(tag)} onClick={() =>
-            query.set({ tag: tags.includes(tag) ? tags.filter((one) => one !== tag) : [...tags, tag] })}>
+          <button
+            key={tag}
+            class="plain small"
+            aria-pressed={tags.includes(tag)}
+            onClick={() =>
+              query.set({
+                tag: tags.includes(tag) ? tags.filter((one) => one !== tag) : [...tags, tag],
+              })
+            }
+          >
             #{tag}
           </button>
         ))}
@@ -168,7 +216,9 @@ export function DagsPage() {
             <span class="small">{picked.size} picked</span>
             <button onClick={() => void change(true)}>Pause</button>
             <button onClick={() => void change(false)}>Resume</button>
-            <button class="plain" onClick={() => setPicked(new Set())}>Clear</button>
+            <button class="plain" onClick={() => setPicked(new Set())}>
+              Clear
+            </button>
           </span>
         )}
       </div>
@@ -176,8 +226,11 @@ export function DagsPage() {
       {view.data && (
         <div class="dag-list">
           <div class="dag-row head small muted" aria-hidden="true">
-            <span /><span>DAG</span><span class="dag-bars">Last runs</span>
-            <span class="dag-now">Now at</span><span class="dag-next">Next run</span>
+            <span />
+            <span>DAG</span>
+            <span class="dag-bars">Last runs</span>
+            <span class="dag-now">Now at</span>
+            <span class="dag-next">Next run</span>
             <span class="dag-trigger" />
           </div>
           <VirtualRows items={shown} height={ROW} keyOf={(dag) => dag.dag_id} label="DAGs">
@@ -185,12 +238,18 @@ export function DagsPage() {
               <DagRow dag={dag} picked={picked.has(dag.dag_id)} onPick={() => pick(dag.dag_id)} />
             )}
           </VirtualRows>
-          {all.length === 0 && <Empty text="No DAG yet. Write one and apply it:"
-            command="nightmill init my_dags && nightmill dag apply my_dags/hello.json" />}
+          {all.length === 0 && (
+            <Empty
+              text="No DAG yet. Write one and apply it:"
+              command="nightmill init my_dags && nightmill dag apply my_dags/hello.json"
+            />
+          )}
           {all.length > 0 && shown.length === 0 && (
             <div class="empty">
               No DAG fits the filter.
-              <button onClick={() => query.set({ q: null, show: null, tag: null })}>Show all</button>
+              <button onClick={() => query.set({ q: null, show: null, tag: null })}>
+                Show all
+              </button>
             </div>
           )}
         </div>

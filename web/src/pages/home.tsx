@@ -29,20 +29,27 @@ function placeOf(item: AttentionItem): string {
   if (item.kind === 'delivery_dead' || item.kind === 'notifier_disabled') return '/alerts';
   if (!item.dag_id) return '/dags';
   if (!item.dag_run_id) return to.dag(item.dag_id);
-  if (item.task_id) return to.task(item.dag_id, item.dag_run_id, item.task_id, item.map_index ?? -1);
+  if (item.task_id)
+    return to.task(item.dag_id, item.dag_run_id, item.task_id, item.map_index ?? -1);
   return to.run(item.dag_id, item.dag_run_id);
 }
 
 function Attention({ items, total }: { items: AttentionItem[]; total: number }) {
   if (items.length === 0) {
-    return <p class="good-text row"><span aria-hidden="true">✓</span> Nothing needs you.</p>;
+    return (
+      <p class="good-text row">
+        <span aria-hidden="true">✓</span> Nothing needs you.
+      </p>
+    );
   }
   return (
     <ul class="attention">
       {items.map((item) => {
         const kind = KINDS[item.kind];
         return (
-          <li key={`${item.kind} ${item.dag_id} ${item.dag_run_id} ${item.task_id} ${item.map_index} ${item.name}`}>
+          <li
+            key={JSON.stringify({ ...item, message: '', since: '' })}
+          >
             <span class={`word ${kind.bad ? 'danger-text' : 'warn-text'}`}>{kind.word}</span>
             <span class="ellipsis">
               <Link href={placeOf(item)} class="strong">
@@ -68,11 +75,19 @@ function Health({ home }: { home: HomeAnswer }) {
       {home.health.map((chip) => (
         <li key={chip.name} class={`chip health ${chip.status}`}>
           <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">
-            {chip.status === 'ok' ? <path d="M1.5 5.5 4 8l4.5-6" /> :
-              chip.status === 'warning' ? <path d="M5 1v5M5 8.2v.6" /> : <path d="M2 2l6 6M8 2 2 8" />}
+            {chip.status === 'ok' ? (
+              <path d="M1.5 5.5 4 8l4.5-6" />
+            ) : chip.status === 'warning' ? (
+              <path d="M5 1v5M5 8.2v.6" />
+            ) : (
+              <path d="M2 2l6 6M8 2 2 8" />
+            )}
           </svg>
           <span>{chip.name}</span>
-          <span class="muted">{chip.status === 'ok' ? '' : `${chip.status}: `}{chip.text}</span>
+          <span class="muted">
+            {chip.status === 'ok' ? '' : `${chip.status}: `}
+            {chip.text}
+          </span>
         </li>
       ))}
     </ul>
@@ -96,7 +111,10 @@ function Counts({ home }: { home: HomeAnswer }) {
     <ul class="counts" aria-label="Counts">
       {cells.map(([number, word, href]) => (
         <li key={word}>
-          <Link href={href}><b>{number}</b><span>{word}</span></Link>
+          <Link href={href}>
+            <b>{number}</b>
+            <span>{word}</span>
+          </Link>
         </li>
       ))}
     </ul>
@@ -107,7 +125,9 @@ function Backfills({ recent }: { recent: Backfill[] }) {
   if (recent.length === 0) return null;
   return (
     <Section title="Backfills" note={<Link href="/backfills">all</Link>}>
-      {recent.slice(0, 3).map((one) => <BackfillLine key={one.id} backfill={one} />)}
+      {recent.slice(0, 3).map((one) => (
+        <BackfillLine key={one.id} backfill={one} />
+      ))}
     </Section>
   );
 }
@@ -115,39 +135,62 @@ function Backfills({ recent }: { recent: Backfill[] }) {
 function StartHere({ dag, backfill }: { dag: string; backfill: number | null }) {
   return (
     <ul class="row wrap start-here">
-      <li><Link href={to.dag(dag)}>Grid of {dag}</Link></li>
-      <li><Link href={to.graph(dag)}>Graph</Link></li>
-      {backfill !== null && <li><Link href={to.backfill(backfill)}>Backfill #{backfill}</Link></li>}
-      <li><Link href="/sla">SLA board</Link></li>
-      <li><Link href={`/dags/${encodeURIComponent(dag)}/code`}>JSON of {dag}</Link></li>
+      <li>
+        <Link href={to.dag(dag)}>Grid of {dag}</Link>
+      </li>
+      <li>
+        <Link href={to.graph(dag)}>Graph</Link>
+      </li>
+      {backfill !== null && (
+        <li>
+          <Link href={to.backfill(backfill)}>Backfill #{backfill}</Link>
+        </li>
+      )}
+      <li>
+        <Link href="/sla">SLA board</Link>
+      </li>
+      <li>
+        <Link href={`/dags/${encodeURIComponent(dag)}/code`}>JSON of {dag}</Link>
+      </li>
     </ul>
   );
 }
 
 export function HomePage() {
   const view = useResource<HomeAnswer>('/ui/home');
-  const backfills = useResource<BackfillCollection>('/api/v2/backfills?limit=5&order_by=-id', ofBackfills);
+  const backfills = useResource<BackfillCollection>(
+    '/api/v2/backfills?limit=5&order_by=-id',
+    ofBackfills,
+  );
   useEvery(10, view);
   const home = view.data;
   if (home && view.fresh) setServerTime(Date.parse(home.time));
   const newest = backfills.data?.backfills[0];
   return (
     <>
-      <PageHead title={<span class="visually-hidden">Home</span>} below={home && <Health home={home} />} />
+      <PageHead
+        title={<span class="visually-hidden">Home</span>}
+        below={home && <Health home={home} />}
+      />
       <ProblemNote problem={view.error} />
       {home && <Counts home={home} />}
       {home && (
-        <Section title="Needs attention"
-          note={home.attention_total > 0 ? plural(home.attention_total, 'item') : undefined}>
+        <Section
+          title="Needs attention"
+          note={home.attention_total > 0 ? plural(home.attention_total, 'item') : undefined}
+        >
           <Attention items={home.attention} total={home.attention_total} />
         </Section>
       )}
       <Backfills recent={backfills.data?.backfills ?? []} />
       <Timeline />
       {newest && <StartHere dag={newest.dag_id} backfill={newest.id} />}
-      {home && home.counts.dags.total === 0 && <Empty text="No DAG yet. Write one and apply it:"
-        command="nightmill init my_dags && nightmill dag apply my_dags/hello.json" />}
+      {home && home.counts.dags.total === 0 && (
+        <Empty
+          text="No DAG yet. Write one and apply it:"
+          command="nightmill init my_dags && nightmill dag apply my_dags/hello.json"
+        />
+      )}
     </>
   );
 }
-

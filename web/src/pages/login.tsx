@@ -32,11 +32,20 @@ export function LoginPage() {
         </h1>
         <label class="stack tight">
           <span>Token</span>
-          <input type="password" autocomplete="current-password" required autoFocus value={token}
-            spellcheck={false} onInput={(event) => setToken(event.currentTarget.value)} />
+          <input
+            type="password"
+            autocomplete="current-password"
+            required
+            autoFocus
+            value={token}
+            spellcheck={false}
+            onInput={(event) => setToken(event.currentTarget.value)}
+          />
         </label>
         <ProblemNote problem={problem} />
-        <button class="primary" disabled={busy || token.trim() === ''}>Log in</button>
+        <button class="primary" disabled={busy || token.trim() === ''}>
+          Log in
+        </button>
         <p class="small muted">
           A link with a login code is printed when the server starts. Another token is made by{' '}
           <code>nightmill auth token</code>; on this machine <code>cli.token</code> in the state

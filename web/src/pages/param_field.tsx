@@ -9,14 +9,26 @@ interface FieldProps {
   onChange: (text: string) => void;
 }
 
-const TYPES: Record<string, string> = { date: 'date', 'date-time': 'text', number: 'text', integer: 'text', text: 'text' };
+const TYPES: Record<string, string> = {
+  date: 'date',
+  'date-time': 'text',
+  number: 'text',
+  integer: 'text',
+  text: 'text',
+};
 
 function Input({ field, text, error, onChange }: FieldProps) {
   const id = `param-${field.name}`;
   const common = { id, 'aria-invalid': error !== undefined, 'aria-describedby': `${id}-help` };
   if (field.widget === 'boolean') {
-    return <input {...common} type="checkbox" checked={text === 'true'}
-      onChange={(event) => onChange(String(event.currentTarget.checked))} />;
+    return (
+      <input
+        {...common}
+        type="checkbox"
+        checked={text === 'true'}
+        onChange={(event) => onChange(String(event.currentTarget.checked))}
+      />
+    );
   }
   if (field.widget === 'choice') {
     return (
@@ -24,24 +36,49 @@ function Input({ field, text, error, onChange }: FieldProps) {
         {field.initial === undefined && <option value="">choose</option>}
         {field.choices.map((choice) => {
           const value = JSON.stringify(choice);
-          return <option key={value} value={value}>{typeof choice === 'string' ? choice : value}</option>;
+          return (
+            <option key={value} value={value}>
+              {typeof choice === 'string' ? choice : value}
+            </option>
+          );
         })}
       </select>
     );
   }
   if (['long', 'list', 'json'].includes(field.widget)) {
-    return <textarea {...common} rows={field.widget === 'json' ? 4 : 3} value={text} spellcheck={false}
-      onInput={(event) => onChange(event.currentTarget.value)} />;
+    return (
+      <textarea
+        {...common}
+        rows={field.widget === 'json' ? 4 : 3}
+        value={text}
+        spellcheck={false}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    );
   }
-  return <input {...common} type={TYPES[field.widget] ?? 'text'} value={text} spellcheck={false}
-    inputMode={field.widget === 'integer' ? 'numeric' : field.widget === 'number' ? 'decimal' : undefined}
-    onInput={(event) => onChange(event.currentTarget.value)} />;
+  return (
+    <input
+      {...common}
+      type={TYPES[field.widget] ?? 'text'}
+      value={text}
+      spellcheck={false}
+      inputMode={
+        field.widget === 'integer' ? 'numeric' : field.widget === 'number' ? 'decimal' : undefined
+      }
+      onInput={(event) => onChange(event.currentTarget.value)}
+    />
+  );
 }
 
 export function ParamField(props: FieldProps) {
   const { field, error, changed } = props;
-  const hints = [field.help, field.widget === 'list' ? 'one a line' : '', field.widget === 'json' ? 'JSON' : '']
-    .filter(Boolean).join(' · ');
+  const hints = [
+    field.help,
+    field.widget === 'list' ? 'one a line' : '',
+    field.widget === 'json' ? 'JSON' : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
   return (
     <div class={`param${changed ? ' changed' : ''}`}>
       <label for={`param-${field.name}`} class="row tight">

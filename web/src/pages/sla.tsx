@@ -10,28 +10,49 @@ import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
 import { Glyph } from '../ui/state';
 import { Countdown, Time } from '../ui/time';
 
-const STANDINGS: Record<Sla['state'], { word: string; look: string; rank: number; tone: string }> = {
-  missed: { word: 'missed', look: 'failed', rank: 0, tone: 'danger-text' },
-  warned: { word: 'at risk', look: 'upstream_failed', rank: 1, tone: 'warn-text' },
-  armed: { word: 'on time so far', look: 'running', rank: 2, tone: '' },
-  resolved: { word: 'landed late', look: 'up_for_retry', rank: 3, tone: '' },
-  met: { word: 'met', look: 'success', rank: 4, tone: '' },
-  idle: { word: 'nothing due', look: 'none', rank: 5, tone: 'muted' },
-  suppressed: { word: 'DAG paused', look: 'skipped', rank: 6, tone: 'muted' },
-  not_applicable: { word: 'not for this run', look: 'skipped', rank: 7, tone: 'muted' },
-};
+const STANDINGS: Record<Sla['state'], { word: string; look: string; rank: number; tone: string }> =
+  {
+    missed: { word: 'missed', look: 'failed', rank: 0, tone: 'danger-text' },
+    warned: { word: 'at risk', look: 'upstream_failed', rank: 1, tone: 'warn-text' },
+    armed: { word: 'on time so far', look: 'running', rank: 2, tone: '' },
+    resolved: { word: 'landed late', look: 'up_for_retry', rank: 3, tone: '' },
+    met: { word: 'met', look: 'success', rank: 4, tone: '' },
+    idle: { word: 'nothing due', look: 'none', rank: 5, tone: 'muted' },
+    suppressed: { word: 'DAG paused', look: 'skipped', rank: 6, tone: 'muted' },
+    not_applicable: { word: 'not for this run', look: 'skipped', rank: 7, tone: 'muted' },
+  };
 
-function Blocking({ dag, run, tasks, more }: { dag: string; run: string | null; tasks: BlockingTask[]; more: number }) {
+function Blocking({
+  dag,
+  run,
+  tasks,
+  more,
+}: {
+  dag: string;
+  run: string | null;
+  tasks: BlockingTask[];
+  more: number;
+}) {
   if (tasks.length === 0) return null;
   return (
     <ul class="blocking small">
       {tasks.slice(0, 3).map((one) => (
         <li key={`${one.task_id} ${one.map_index}`} class="row tight">
           <Glyph state={one.state} />
-          {one.task_id && run ? <Link href={to.task(dag, run, one.task_id, one.map_index ?? -1)}>
-            {one.task_id}{(one.map_index ?? -1) >= 0 && `[${one.map_index}]`}</Link> : <span>{one.task_id ?? 'no run yet'}</span>}
-          <span class="muted">{one.reason === one.state ? stateLabel(one.state) : one.reason.replaceAll('_', ' ')}
-            {one.slack_seconds !== null && one.slack_seconds < 0 && `, ${roughly(-one.slack_seconds)} too late`}</span>
+          {one.task_id && run ? (
+            <Link href={to.task(dag, run, one.task_id, one.map_index ?? -1)}>
+              {one.task_id}
+              {(one.map_index ?? -1) >= 0 && `[${one.map_index}]`}
+            </Link>
+          ) : (
+            <span>{one.task_id ?? 'no run yet'}</span>
+          )}
+          <span class="muted">
+            {one.reason === one.state ? stateLabel(one.state) : one.reason.replaceAll('_', ' ')}
+            {one.slack_seconds !== null &&
+              one.slack_seconds < 0 &&
+              `, ${roughly(-one.slack_seconds)} too late`}
+          </span>
         </li>
       ))}
       {more > 3 && <li class="muted">and {more - 3} more</li>}
@@ -44,40 +65,99 @@ function SlaRow({ one }: { one: Sla }) {
   const live = one.state === 'armed' || one.state === 'warned' || one.state === 'missed';
   return (
     <tr>
-      <td><span class={`state ${standing.tone}`}><Glyph state={standing.look} />{standing.word}</span></td>
       <td>
-        <Link href={to.dag(one.dag_id)} class="strong">{one.dag_id}</Link>
-        {one.task_id && <span> · {one.task_id}</span>}
-        <span class="small muted block">{one.sla}: {one.kind.replaceAll('_', ' ')} {one.rule}, {one.severity}</span>
+        <span class={`state ${standing.tone}`}>
+          <Glyph state={standing.look} />
+          {standing.word}
+        </span>
       </td>
-      <td>{one.deadline ? <><Time at={one.deadline} />
-        {live && <span class={`block small ${one.state === 'warned' || one.state === 'missed' ? standing.tone : 'muted'}`}>
-          <Countdown at={one.deadline} /></span>}</> : <span class="muted">-</span>}</td>
-      <td class="wide-only">{one.landed_at ? <Time at={one.landed_at} /> : one.predicted_finish ?
-        <><span class="muted">about</span> <Time at={one.predicted_finish} /></> : <span class="muted">-</span>}</td>
-      <td class="wide-only"><Blocking dag={one.dag_id} run={one.dag_run_id} tasks={one.blocking_task_list}
-        more={one.blocking_task_count} /></td>
+      <td>
+        <Link href={to.dag(one.dag_id)} class="strong">
+          {one.dag_id}
+        </Link>
+        {one.task_id && <span> · {one.task_id}</span>}
+        <span class="small muted block">
+          {one.sla}: {one.kind.replaceAll('_', ' ')} {one.rule}, {one.severity}
+        </span>
+      </td>
+      <td>
+        {one.deadline ? (
+          <>
+            <Time at={one.deadline} />
+            {live && (
+              <span
+                class={`block small ${standing.tone || 'muted'}`}
+              >
+                <Countdown at={one.deadline} />
+              </span>
+            )}
+          </>
+        ) : (
+          <span class="muted">-</span>
+        )}
+      </td>
+      <td class="wide-only">
+        {one.landed_at ? (
+          <Time at={one.landed_at} />
+        ) : one.predicted_finish ? (
+          <>
+            <span class="muted">about</span> <Time at={one.predicted_finish} />
+          </>
+        ) : (
+          <span class="muted">-</span>
+        )}
+      </td>
+      <td class="wide-only">
+        <Blocking
+          dag={one.dag_id}
+          run={one.dag_run_id}
+          tasks={one.blocking_task_list}
+          more={one.blocking_task_count}
+        />
+      </td>
       <td class="wide-only small muted">{one.notify.join(', ')}</td>
     </tr>
   );
 }
 
 function Misses() {
-  const view = useResource<SlaMissCollection>('/api/v2/slaMisses?limit=20', (event) => event.kind.startsWith('sla'));
+  const view = useResource<SlaMissCollection>('/api/v2/slaMisses?limit=20', (event) =>
+    event.kind.startsWith('sla'),
+  );
   const rows = view.data?.sla_misses ?? [];
   if (rows.length === 0) return null;
   return (
     <Section title="Warned and missed" note="newest first">
       <table>
-        <thead><tr><th>What</th><th>Due</th><th>Outcome</th><th class="wide-only">Cause</th></tr></thead>
+        <thead>
+          <tr>
+            <th>What</th>
+            <th>Due</th>
+            <th>Outcome</th>
+            <th class="wide-only">Cause</th>
+          </tr>
+        </thead>
         <tbody>
           {rows.map((row) => (
             <tr key={row.sla_miss_id}>
-              <td>{row.dag_run_id ? <Link href={to.run(row.dag_id, row.dag_run_id)}>{row.dag_id}</Link> : row.dag_id}
-                {row.task_id && ` · ${row.task_id}`} <span class="muted">{row.sla}</span></td>
-              <td><Time at={row.deadline} /></td>
-              <td>{row.state === 'resolved' && row.late_by_seconds !== null ?
-                (row.late_by_seconds > 0 ? `landed ${roughly(row.late_by_seconds)} late` : 'landed in time') : row.state}</td>
+              <td>
+                {row.dag_run_id ? (
+                  <Link href={to.run(row.dag_id, row.dag_run_id)}>{row.dag_id}</Link>
+                ) : (
+                  row.dag_id
+                )}
+                {row.task_id && ` · ${row.task_id}`} <span class="muted">{row.sla}</span>
+              </td>
+              <td>
+                <Time at={row.deadline} />
+              </td>
+              <td>
+                {row.state === 'resolved' && row.late_by_seconds !== null
+                  ? row.late_by_seconds > 0
+                    ? `landed ${roughly(row.late_by_seconds)} late`
+                    : 'landed in time'
+                  : row.state}
+              </td>
               <td class="wide-only muted">{row.cause}</td>
             </tr>
           ))}
@@ -88,24 +168,48 @@ function Misses() {
 }
 
 export default function SlaPage() {
-  const view = useResource<SlaCollection>('/api/v2/slas?limit=1000', (event) =>
-    event.kind.startsWith('sla') || event.kind === 'run.state');
+  const view = useResource<SlaCollection>(
+    '/api/v2/slas?limit=1000',
+    (event) => event.kind.startsWith('sla') || event.kind === 'run.state',
+  );
   useEvery(10, view);
-  const rows = [...(view.data?.slas ?? [])].sort((a, b) => STANDINGS[a.state].rank - STANDINGS[b.state].rank ||
-    Date.parse(a.deadline ?? '9999-01-01') - Date.parse(b.deadline ?? '9999-01-01'));
+  const rows = [...(view.data?.slas ?? [])].sort(
+    (a, b) =>
+      STANDINGS[a.state].rank - STANDINGS[b.state].rank ||
+      Date.parse(a.deadline ?? '9999-01-01') - Date.parse(b.deadline ?? '9999-01-01'),
+  );
   return (
     <>
-      <PageHead title="SLA board" below={<span class="muted">What is due, what is late, and what holds it up.</span>} />
+      <PageHead
+        title="SLA board"
+        below={<span class="muted">What is due, what is late, and what holds it up.</span>}
+      />
       <ProblemNote problem={view.error} />
       {rows.length > 0 && (
         <table class="slas">
-          <thead><tr><th>Standing</th><th>What</th><th>Due</th><th class="wide-only">Ends</th>
-            <th class="wide-only">Held up by</th><th class="wide-only">Notifies</th></tr></thead>
-          <tbody>{rows.map((one) => <SlaRow key={`${one.dag_id} ${one.sla}`} one={one} />)}</tbody>
+          <thead>
+            <tr>
+              <th>Standing</th>
+              <th>What</th>
+              <th>Due</th>
+              <th class="wide-only">Ends</th>
+              <th class="wide-only">Held up by</th>
+              <th class="wide-only">Notifies</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((one) => (
+              <SlaRow key={`${one.dag_id} ${one.sla}`} one={one} />
+            ))}
+          </tbody>
         </table>
       )}
-      {view.data && rows.length === 0 && <Empty text="No DAG has an SLA yet. In a DAG file:"
-        command={'"sla": [{"name": "by8", "deadline": "08:00"}]'} />}
+      {view.data && rows.length === 0 && (
+        <Empty
+          text="No DAG has an SLA yet. In a DAG file:"
+          command={'"sla": [{"name": "by8", "deadline": "08:00"}]'}
+        />
+      )}
       <Misses />
     </>
   );

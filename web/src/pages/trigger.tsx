@@ -1,4 +1,5 @@
-// Trigger: a form made from the params' schema, the same as JSON, and the command that does it elsewhere.
+// Trigger: a form made from the params' schema, the same as JSON, and the command that does it
+// elsewhere.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 
@@ -24,7 +25,8 @@ interface Draft {
 function parseConf(text: string): Draft {
   try {
     const value = JSON.parse(text || '{}') as Json;
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { conf: value, errors: {} };
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return { conf: value, errors: {} };
     return { conf: {}, errors: { '': 'conf must be a JSON object' } };
   } catch (error) {
     return { conf: {}, errors: { '': String((error as Error).message) } };
@@ -38,9 +40,15 @@ function CopyAs({ label, text }: { label: string; text: string }) {
   };
   return (
     <div class="copy-as">
-      <div class="row spread"><h3>{label}</h3>
-        <button type="button" class="plain small" onClick={() => void copy()}>Copy</button></div>
-      <pre tabIndex={0} aria-label={label}>{text}</pre>
+      <div class="row spread">
+        <h3>{label}</h3>
+        <button type="button" class="plain small" onClick={() => void copy()}>
+          Copy
+        </button>
+      </div>
+      <pre tabIndex={0} aria-label={label}>
+        {text}
+      </pre>
     </div>
   );
 }
@@ -69,23 +77,36 @@ export default function TriggerPage() {
   const conf = repeated?.conf as Record<string, Json> | null | undefined;
   useEffect(() => {
     if (!conf) return;
-    setTexts(Object.fromEntries(fields.filter((field) => field.name in conf)
-      .map((field) => [field.name, textOf(field, conf[field.name])])));
+    setTexts(
+      Object.fromEntries(
+        fields
+          .filter((field) => field.name in conf)
+          .map((field) => [field.name, textOf(field, conf[field.name])]),
+      ),
+    );
     setJsonText(JSON.stringify(conf, null, 2));
   }, [conf, fields]);
   const draft = mode === 'form' ? confOf(fields, texts) : parseConf(jsonText);
   const broken = Object.keys(draft.errors).length > 0;
   const logical = date ? fromInputUtc(date) : null;
   const body = {
-    conf: draft.conf, triggered_by: 'ui', logical_date: logical, ...(runId ? { dag_run_id: runId } : {}),
+    conf: draft.conf,
+    triggered_by: 'ui',
+    logical_date: logical,
+    ...(runId ? { dag_run_id: runId } : {}),
     ...(details.data?.is_paused && unpause ? { unpause: true } : {}),
   };
   const address = path`/api/v2/dags/${dag}/dagRuns`;
   const turn = (next: Mode) => {
     if (next === 'json' && !broken) setJsonText(JSON.stringify(draft.conf, null, 2));
     if (next === 'form' && !broken) {
-      setTexts(Object.fromEntries(fields.filter((field) => field.name in draft.conf)
-        .map((field) => [field.name, textOf(field, draft.conf[field.name])])));
+      setTexts(
+        Object.fromEntries(
+          fields
+            .filter((field) => field.name in draft.conf)
+            .map((field) => [field.name, textOf(field, draft.conf[field.name])]),
+        ),
+      );
     }
     query.set({ mode: next === 'json' ? 'json' : null });
   };
@@ -102,44 +123,92 @@ export default function TriggerPage() {
       setBusy(false);
     }
   };
-  const serverErrors = Object.fromEntries((problem?.errors ?? [])
-    .map((error) => [error.pointer?.replace(/^\/(conf|params)\//, '') ?? '', error.message]));
+  const serverErrors = Object.fromEntries(
+    (problem?.errors ?? []).map((error) => [
+      error.pointer?.replace(/^\/(conf|params)\//, '') ?? '',
+      error.message,
+    ]),
+  );
   return (
     <>
-      <PageHead title={<>Trigger {dag}</>} crumbs={[{ text: 'DAGs', href: '/dags' }, { text: dag, href: to.dag(dag) }]}
-        below={repeated && <span class="muted">with the values of {repeated.dag_run_id}</span>} />
+      <PageHead
+        title={<>Trigger {dag}</>}
+        crumbs={[
+          { text: 'DAGs', href: '/dags' },
+          { text: dag, href: to.dag(dag) },
+        ]}
+        below={repeated && <span class="muted">with the values of {repeated.dag_run_id}</span>}
+      />
       <ProblemNote problem={details.error} />
       <form class="columns" onSubmit={submit} noValidate>
         <div class="stack form">
           <div class="tabs" role="tablist" aria-label="Params as">
             {(['form', 'json'] as const).map((word) => (
-              <button key={word} type="button" role="tab" id={`tab-${word}`} aria-selected={mode === word}
-                aria-controls="params-panel" onClick={() => turn(word)}>{word === 'form' ? 'Form' : 'JSON'}</button>
+              <button
+                key={word}
+                type="button"
+                role="tab"
+                id={`tab-${word}`}
+                aria-selected={mode === word}
+                aria-controls="params-panel"
+                onClick={() => turn(word)}
+              >
+                {word === 'form' ? 'Form' : 'JSON'}
+              </button>
             ))}
           </div>
           <div id="params-panel" role="tabpanel" aria-labelledby={`tab-${mode}`} class="stack">
-            {mode === 'form' ? fields.map((field: Field) => (
-              <ParamField key={field.name} field={field} text={texts[field.name] ?? textOf(field, field.initial)}
-                error={draft.errors[field.name] ?? serverErrors[field.name]} changed={field.name in draft.conf}
-                onChange={(text) => setTexts({ ...texts, [field.name]: text })} />
-            )) : (
+            {mode === 'form' ? (
+              fields.map((field: Field) => (
+                <ParamField
+                  key={field.name}
+                  field={field}
+                  text={texts[field.name] ?? textOf(field, field.initial)}
+                  error={draft.errors[field.name] ?? serverErrors[field.name]}
+                  changed={field.name in draft.conf}
+                  onChange={(text) => setTexts({ ...texts, [field.name]: text })}
+                />
+              ))
+            ) : (
               <label class="stack tight">
-                <span>conf <span class="muted small">values of params and anything else</span></span>
-                <textarea rows={12} spellcheck={false} value={jsonText} aria-invalid={broken}
-                  onInput={(event) => setJsonText(event.currentTarget.value)} />
+                <span>
+                  conf <span class="muted small">values of params and anything else</span>
+                </span>
+                <textarea
+                  rows={12}
+                  spellcheck={false}
+                  value={jsonText}
+                  aria-invalid={broken}
+                  onInput={(event) => setJsonText(event.currentTarget.value)}
+                />
                 {draft.errors[''] && <span class="danger-text small">{draft.errors['']}</span>}
               </label>
             )}
-            {details.data && mode === 'form' && fields.length === 0 && <p class="muted">This DAG has no params.</p>}
+            {details.data && mode === 'form' && fields.length === 0 && (
+              <p class="muted">This DAG has no params.</p>
+            )}
           </div>
           <div class="row wrap fields">
             <label class="stack tight">
-              <span>Logical date <span class="muted small">UTC; empty: none</span></span>
-              <input type="datetime-local" value={date} onInput={(event) => setDate(event.currentTarget.value)} />
+              <span>
+                Logical date <span class="muted small">UTC; empty: none</span>
+              </span>
+              <input
+                type="datetime-local"
+                value={date}
+                onInput={(event) => setDate(event.currentTarget.value)}
+              />
             </label>
             <label class="stack tight">
-              <span>Run id <span class="muted small">empty: made for you</span></span>
-              <input type="text" value={runId} spellcheck={false} onInput={(event) => setRunId(event.currentTarget.value)} />
+              <span>
+                Run id <span class="muted small">empty: made for you</span>
+              </span>
+              <input
+                type="text"
+                value={runId}
+                spellcheck={false}
+                onInput={(event) => setRunId(event.currentTarget.value)}
+              />
             </label>
           </div>
           {details.data?.is_paused && (
@@ -150,17 +219,31 @@ export default function TriggerPage() {
           )}
           <ProblemNote problem={problem} />
           <div class="row">
-            <button class="primary" disabled={broken || busy || !details.data}>Trigger</button>
-            <Link class="button" href={to.dag(dag)}>Do not</Link>
-            {broken && <span class="danger-text small" role="status">
-              {Object.entries(draft.errors).map(([name, why]) => `${name || 'conf'}: ${why}`).join('; ')}
-            </span>}
+            <button class="primary" disabled={broken || busy || !details.data}>
+              Trigger
+            </button>
+            <Link class="button" href={to.dag(dag)}>
+              Do not
+            </Link>
+            {broken && (
+              <span class="danger-text small" role="status">
+                {Object.entries(draft.errors)
+                  .map(([name, why]) => `${name || 'conf'}: ${why}`)
+                  .join('; ')}
+              </span>
+            )}
           </div>
         </div>
         <aside class="stack" aria-label="The same elsewhere">
           <Section title="The same elsewhere">
-            <CopyAs label="Command" text={asTriggerCommand(dag, draft.conf, logical, runId || null)} />
-            <CopyAs label="curl" text={asCurl('POST', location.origin + address, { ...body, triggered_by: undefined })} />
+            <CopyAs
+              label="Command"
+              text={asTriggerCommand(dag, draft.conf, logical, runId || null)}
+            />
+            <CopyAs
+              label="curl"
+              text={asCurl('POST', location.origin + address, { ...body, triggered_by: undefined })}
+            />
           </Section>
         </aside>
       </form>

@@ -16,19 +16,33 @@ export function Reasons({ title, reasons, startsAt }: WhyProps) {
       <h3>{title}</h3>
       <p class="headline">
         {first.message}
-        {first.until && <span class="muted"> <Countdown at={first.until} /></span>}
+        {first.until && (
+          <span class="muted">
+            {' '}
+            <Countdown at={first.until} />
+          </span>
+        )}
       </p>
       {rest.length > 0 && (
         <ul class="small">
           {rest.map((reason, i) => (
             <li key={i}>
               {reason.message}
-              {reason.until && <span class="muted"> <Countdown at={reason.until} /></span>}
+              {reason.until && (
+                <span class="muted">
+                  {' '}
+                  <Countdown at={reason.until} />
+                </span>
+              )}
             </li>
           ))}
         </ul>
       )}
-      {startsAt && <p class="small">Would start about <Time at={startsAt} /></p>}
+      {startsAt && (
+        <p class="small">
+          Would start about <Time at={startsAt} />
+        </p>
+      )}
     </section>
   );
 }

@@ -1,20 +1,37 @@
-// What an event changes in data that is on screen already: the state is shown at once, the rest (times,
-// counts) follows with the refreshed answer.
+// What an event changes in data that is on screen already: the state is shown at once, the rest
+// (times, counts) follows with the refreshed answer.
 import type { LiveEvent } from '../api/events';
-import type { DagRun, GraphAnswer, GridAnswer, TaskInstance, TaskInstanceCollection } from '../api/types';
+import type {
+  DagRun,
+  GraphAnswer,
+  GridAnswer,
+  TaskInstance,
+  TaskInstanceCollection,
+} from '../api/types';
 
 const LETTERS: Record<string, string> = {
-  success: 'S', running: 'R', failed: 'F', upstream_failed: 'U', up_for_retry: 'Y', queued: 'Q',
-  scheduled: 'C', skipped: 'K', deferred: 'D', restarting: 'T', removed: 'X',
+  success: 'S',
+  running: 'R',
+  failed: 'F',
+  upstream_failed: 'U',
+  up_for_retry: 'Y',
+  queued: 'Q',
+  scheduled: 'C',
+  skipped: 'K',
+  deferred: 'D',
+  restarting: 'T',
+  removed: 'X',
 };
 
 export function patchRun(run: DagRun, event: LiveEvent): DagRun | undefined {
-  if (event.kind !== 'run.state' || event.run_id !== run.dag_run_id || !event.state) return undefined;
+  if (event.kind !== 'run.state' || event.run_id !== run.dag_run_id || !event.state)
+    return undefined;
   return { ...run, state: event.state as DagRun['state'] };
 }
 
 export function patchTasks(
-  list: TaskInstanceCollection, event: LiveEvent,
+  list: TaskInstanceCollection,
+  event: LiveEvent,
 ): TaskInstanceCollection | undefined {
   if (event.kind !== 'task.state') return undefined;
   let hit = false;
@@ -37,7 +54,8 @@ export function patchGrid(grid: GridAnswer, event: LiveEvent): GridAnswer | unde
   const row = grid.tasks.findIndex((task) => task.task_id === event.task_id);
   const letter = LETTERS[event.state ?? ''];
   // A mapped task's letter is the worst of many: only the server knows it.
-  if (event.kind !== 'task.state' || row < 0 || !letter || grid.tasks[row]?.is_mapped) return undefined;
+  if (event.kind !== 'task.state' || row < 0 || !letter || grid.tasks[row]?.is_mapped)
+    return undefined;
   const cells = [...grid.cells];
   const old = cells[column] ?? '';
   cells[column] = old.slice(0, row) + letter + old.slice(row + 1);

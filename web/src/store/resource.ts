@@ -115,8 +115,10 @@ export function useEvery(seconds: number, view: { refresh: () => Promise<void> }
   const latest = useRef(view);
   latest.current = view;
   useEffect(() => {
-    const timer = setInterval(() =>
-      document.visibilityState === 'visible' && void latest.current.refresh(), seconds * 1000);
+    const timer = setInterval(
+      () => document.visibilityState === 'visible' && void latest.current.refresh(),
+      seconds * 1000,
+    );
     return () => clearInterval(timer);
   }, [seconds]);
 }
@@ -130,7 +132,9 @@ export interface View<T> {
 
 // The data of `url`, kept up to date; the data of the url before while it is on its way.
 export function useResource<T>(
-  url: string | null, touches: Touches = () => true, patch?: Patch<T>,
+  url: string | null,
+  touches: Touches = () => true,
+  patch?: Patch<T>,
 ): View<T> {
   const resource = useMemo(() => (url === null ? null : resourceOf<T>(url)), [url]);
   const shown = useRef<T | undefined>(undefined);
@@ -164,9 +168,14 @@ export function useResource<T>(
   };
 }
 
-export const ofDag = (dag: string): Touches => (event) => event.dag_id === dag;
-export const ofRun = (dag: string, run: string): Touches => (event) =>
-  event.dag_id === dag && (event.run_id === null || event.run_id === run);
+export const ofDag =
+  (dag: string): Touches =>
+  (event) =>
+    event.dag_id === dag;
+export const ofRun =
+  (dag: string, run: string): Touches =>
+  (event) =>
+    event.dag_id === dag && (event.run_id === null || event.run_id === run);
 export const ofBackfills: Touches = (event) =>
   event.backfill_id !== null || event.kind.startsWith('backfill') || event.kind.includes('run');
 export const never: Touches = () => false;

@@ -15,8 +15,10 @@ export function RunBars({ bars, onOpen }: { bars: Bar[]; onOpen: (run: string) =
   const longest = Math.max(0, ...shown.map((bar) => bar.duration ?? 0));
   const width = BARS * (WIDTH + GAP);
   const failed = shown.filter((bar) => bar.state === 'failed').length;
-  const said = shown.length === 0 ? 'no runs yet' :
-    `last ${shown.length} runs, ${failed} failed, newest ${stateLabel(shown.at(-1)?.state)}`;
+  const said =
+    shown.length === 0
+      ? 'no runs yet'
+      : `last ${shown.length} runs, ${failed} failed, newest ${stateLabel(shown.at(-1)?.state)}`;
   return (
     <svg class="bars" width={width} height={HEIGHT} role="img" aria-label={said}>
       {shown.map((bar, i) => {
@@ -26,21 +28,31 @@ export function RunBars({ bars, onOpen }: { bars: Bar[]; onOpen: (run: string) =
         const x = (BARS - shown.length + i) * (WIDTH + GAP);
         const edge = look.outlineOnLight ? ' light-edge' : look.outlineOnDark ? ' dark-edge' : '';
         return (
-          <g key={bar.dag_run_id} onClick={(event) => {
-            event.preventDefault();
-            event.stopPropagation();
-            onOpen(bar.dag_run_id);
-          }}>
+          <g
+            key={bar.dag_run_id}
+            onClick={(event) => {
+              event.preventDefault();
+              event.stopPropagation();
+              onOpen(bar.dag_run_id);
+            }}
+          >
             <title>
               {`${stateLabel(bar.state)}, ${duration(bar.duration) || 'not ended'}\n` +
                 fullTime(Date.parse(bar.run_after), 'utc')}
             </title>
             <rect x={x} y="0" width={WIDTH + GAP} height={HEIGHT} fill="transparent" />
-            <rect x={x + 0.5} y={HEIGHT - height + 0.5} width={WIDTH - 1} height={height - 1} rx="1.5"
+            <rect
+              x={x + 0.5}
+              y={HEIGHT - height + 0.5}
+              width={WIDTH - 1}
+              height={height - 1}
+              rx="1.5"
               fill={bar.state === 'queued' ? 'none' : look.fill}
-              class={`bar${edge}${bar.state === 'queued' ? ' ghost' : ''}`} />
-            {bar.state === 'failed' &&
-              <path d={`M${x + 1.5} ${HEIGHT - 5.5}l4 4m0-4l-4 4`} class="bar-mark" />}
+              class={`bar${edge}${bar.state === 'queued' ? ' ghost' : ''}`}
+            />
+            {bar.state === 'failed' && (
+              <path d={`M${x + 1.5} ${HEIGHT - 5.5}l4 4m0-4l-4 4`} class="bar-mark" />
+            )}
           </g>
         );
       })}

@@ -1,5 +1,5 @@
-// Ctrl-K: one list of places and actions, found by a few letters. DAGs and runs come from what the page
-// already knows and, as one types, from the server.
+// Ctrl-K: one list of places and actions, found by a few letters. DAGs and runs come from what the
+// page already knows and, as one types, from the server.
 import { signal } from '@preact/signals';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
@@ -26,8 +26,12 @@ const MOST_SHOWN = 12;
 function actions(go: (place: string) => void): Item[] {
   const place = (text: string, href: string): Item => ({ kind: 'page', text, run: () => go(href) });
   return [
-    place('Home', '/'), place('DAGs', '/dags'), place('Backfills', '/backfills'),
-    place('New backfill', '/backfills/new'), place('SLA board', '/sla'), place('Alerts', '/alerts'),
+    place('Home', '/'),
+    place('DAGs', '/dags'),
+    place('Backfills', '/backfills'),
+    place('New backfill', '/backfills/new'),
+    place('SLA board', '/sla'),
+    place('Alerts', '/alerts'),
     place('Pools', '/pools'),
     { kind: 'action', text: 'Colours: as the system', run: () => (scheme.value = 'system') },
     { kind: 'action', text: 'Colours: light', run: () => (scheme.value = 'light') },
@@ -40,13 +44,22 @@ function actions(go: (place: string) => void): Item[] {
 }
 
 async function find(text: string, go: (place: string) => void): Promise<Item[]> {
-  // The server looks for the longest word; the others ("trigger", "run") choose among what it finds.
-  const word = text.split(/\s+/).reduce((a, b) => (b.length > a.length ? b : a), '').replaceAll('%', '');
+  // The server looks for the longest word; the others ("trigger", "run") choose among what it
+  // finds.
+  const word = text
+    .split(/\s+/)
+    .reduce((a, b) => (b.length > a.length ? b : a), '')
+    .replaceAll('%', '');
   const like = `%${word}%`;
   const [dags, runs] = await Promise.all([
     get<DagCollection>(withQuery('/api/v2/dags', { dag_id_pattern: like, limit: 20 })),
-    get<DagRunCollection>(withQuery('/api/v2/dags/~/dagRuns',
-      { run_id_pattern: like, limit: 8, order_by: '-run_after' })),
+    get<DagRunCollection>(
+      withQuery('/api/v2/dags/~/dagRuns', {
+        run_id_pattern: like,
+        limit: 8,
+        order_by: '-run_after',
+      }),
+    ),
   ]);
   return [
     ...dags.dags.flatMap((dag): Item[] => [
@@ -54,7 +67,8 @@ async function find(text: string, go: (place: string) => void): Promise<Item[]> 
       { kind: 'trigger', text: dag.dag_id, run: () => go(to.trigger(dag.dag_id)) },
     ]),
     ...runs.dag_runs.map((run): Item => ({
-      kind: 'run', text: `${run.dag_id} ${run.dag_run_id}`,
+      kind: 'run',
+      text: `${run.dag_id} ${run.dag_run_id}`,
       run: () => go(to.run(run.dag_id, run.dag_run_id)),
     })),
   ];
@@ -70,18 +84,26 @@ export function CommandPalette() {
   useEffect(() => {
     let wanted = true;
     const timer = setTimeout(() => {
-      find(text, go).then((items) => wanted && setFound(items), () => undefined);
+      find(text, go).then(
+        (items) => wanted && setFound(items),
+        () => undefined,
+      );
     }, 80);
     return () => {
       wanted = false;
       clearTimeout(timer);
     };
   }, [text]);
-  const shown = useMemo(() => [...actions(go), ...found]
-    .map((item) => ({ item, score: fuzzyWords(text, `${item.text} ${item.kind}`) }))
-    .filter((row) => row.score !== null)
-    .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
-    .slice(0, MOST_SHOWN).map((row) => row.item), [text, found]);
+  const shown = useMemo(
+    () =>
+      [...actions(go), ...found]
+        .map((item) => ({ item, score: fuzzyWords(text, `${item.text} ${item.kind}`) }))
+        .filter((row) => row.score !== null)
+        .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
+        .slice(0, MOST_SHOWN)
+        .map((row) => row.item),
+    [text, found],
+  );
   const close = () => {
     paletteOpen.value = false;
   };
@@ -102,22 +124,42 @@ export function CommandPalette() {
   };
   return (
     <Dialog label="Command palette" onClose={close} className="palette">
-      <input ref={input} type="text" placeholder="Go to a DAG, run or page; or do something"
-        role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list"
-        aria-activedescendant={`palette-${at}`} aria-label="Search" value={text} onKeyDown={onKey}
+      <input
+        ref={input}
+        type="text"
+        placeholder="Go to a DAG, run or page; or do something"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-autocomplete="list"
+        aria-activedescendant={`palette-${at}`}
+        aria-label="Search"
+        value={text}
+        onKeyDown={onKey}
         onInput={(event) => {
           setText(event.currentTarget.value);
           setAt(0);
-        }} />
+        }}
+      />
       <ul id="palette-list" role="listbox" aria-label="Results">
         {shown.map((item, i) => (
-          <li key={`${item.kind} ${item.text}`} id={`palette-${i}`} role="option"
-            aria-selected={i === at} onClick={() => pick(item)} onMouseMove={() => setAt(i)}>
+          <li
+            key={`${item.kind} ${item.text}`}
+            id={`palette-${i}`}
+            role="option"
+            aria-selected={i === at}
+            onClick={() => pick(item)}
+            onMouseMove={() => setAt(i)}
+          >
             <span class="kind">{item.kind}</span>
             <span class="ellipsis">{item.text}</span>
           </li>
         ))}
-        {shown.length === 0 && <li class="muted" role="option" aria-selected="false">Nothing found</li>}
+        {shown.length === 0 && (
+          <li class="muted" role="option" aria-selected="false">
+            Nothing found
+          </li>
+        )}
       </ul>
     </Dialog>
   );

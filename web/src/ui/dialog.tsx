@@ -19,8 +19,13 @@ export function Dialog({ label, onClose, children, className }: DialogProps) {
     };
   }, []);
   return (
-    <dialog ref={box} class={`popup ${className ?? ''}`} aria-label={label} onClose={onClose}
-      onClick={(event) => event.target === box.current && onClose()}>
+    <dialog
+      ref={box}
+      class={`popup ${className ?? ''}`}
+      aria-label={label}
+      onClose={onClose}
+      onClick={(event) => event.target === box.current && onClose()}
+    >
       {children}
     </dialog>
   );

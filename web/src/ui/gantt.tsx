@@ -10,7 +10,11 @@ export interface Range {
   till: number;
 }
 
-export function rangeOf(rows: TaskInstance[], runStart: string | null, runEnd: string | null): Range {
+export function rangeOf(
+  rows: TaskInstance[],
+  runStart: string | null,
+  runEnd: string | null,
+): Range {
   let from = parseInstant(runStart) ?? Infinity;
   let till = parseInstant(runEnd) ?? -Infinity;
   for (const row of rows) {
@@ -24,8 +28,10 @@ export function rangeOf(rows: TaskInstance[], runStart: string | null, runEnd: s
 }
 
 export function GanttBar({ rows, range }: { rows: TaskInstance[]; range: Range }) {
-  const share = (ms: number) => `${Math.max(0, Math.min(100, (100 * (ms - range.from)) / (range.till - range.from)))}%`;
-  const wide = (a: number, b: number) => `${Math.max(0, (100 * (b - a)) / (range.till - range.from))}%`;
+  const share = (ms: number) =>
+    `${Math.max(0, Math.min(100, (100 * (ms - range.from)) / (range.till - range.from)))}%`;
+  const wide = (a: number, b: number) =>
+    `${Math.max(0, (100 * (b - a)) / (range.till - range.from))}%`;
   return (
     <svg class="gantt" height="14" width="100%" aria-hidden="true">
       {rows.slice(0, 200).map((row) => {
@@ -36,12 +42,33 @@ export function GanttBar({ rows, range }: { rows: TaskInstance[]; range: Range }
         const waited = start ?? (wait === null ? null : now.value);
         return (
           <g key={row.map_index}>
-            {rows.length === 1 && wait !== null && waited !== null && waited - wait > 50 && stateOf(row.state) !== 'skipped' &&
-              <rect x={share(wait)} width={wide(wait, waited)} y="6" height="2" class="gantt-wait" />}
-            {start !== null && end !== null &&
-              <rect x={share(start)} width={wide(start, end)} y="2" height="10" rx="2"
-                fill={look.fill || 'var(--line)'} class="gantt-run" />}
-            {start !== null && <rect x={share(start)} width="2" y="2" height="10" fill={look.fill} />}
+            {rows.length === 1 &&
+              wait !== null &&
+              waited !== null &&
+              waited - wait > 50 &&
+              stateOf(row.state) !== 'skipped' && (
+                <rect
+                  x={share(wait)}
+                  width={wide(wait, waited)}
+                  y="6"
+                  height="2"
+                  class="gantt-wait"
+                />
+              )}
+            {start !== null && end !== null && (
+              <rect
+                x={share(start)}
+                width={wide(start, end)}
+                y="2"
+                height="10"
+                rx="2"
+                fill={look.fill || 'var(--line)'}
+                class="gantt-run"
+              />
+            )}
+            {start !== null && (
+              <rect x={share(start)} width="2" y="2" height="10" fill={look.fill} />
+            )}
           </g>
         );
       })}

@@ -18,7 +18,11 @@ export function Help() {
             <h2>{group}</h2>
             <dl>
               {list.map((one) => [
-                <dt key={one.keys}>{one.keys.split(' ').map((key) => <kbd key={key}>{key}</kbd>)}</dt>,
+                <dt key={one.keys}>
+                  {one.keys.split(' ').map((key) => (
+                    <kbd key={key}>{key}</kbd>
+                  ))}
+                </dt>,
                 <dd key={`${one.keys}:`}>{one.does}</dd>,
               ])}
             </dl>
@@ -27,8 +31,14 @@ export function Help() {
         <section>
           <h2>Everywhere</h2>
           <dl>
-            <dt><kbd>Ctrl</kbd> <kbd>K</kbd></dt><dd>command palette</dd>
-            <dt><kbd>Esc</kbd></dt><dd>close</dd>
+            <dt>
+              <kbd>Ctrl</kbd> <kbd>K</kbd>
+            </dt>
+            <dd>command palette</dd>
+            <dt>
+              <kbd>Esc</kbd>
+            </dt>
+            <dd>close</dd>
           </dl>
         </section>
       </div>

@@ -1,5 +1,5 @@
-// The keyboard map. A page registers its keys while it is shown; "g d" is a sequence of two. Keys are off
-// inside inputs and while a dialog is open; all they do can be reached by Tab too.
+// The keyboard map. A page registers its keys while it is shown; "g d" is a sequence of two. Keys
+// are off inside inputs and while a dialog is open; all they do can be reached by Tab too.
 import { useEffect, useRef } from 'preact/hooks';
 
 export interface KeyBinding {
@@ -33,7 +33,8 @@ export function useKeys(list: KeyBinding[]): void {
 export function inEditor(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable) return true;
-  if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);
+  if (target instanceof HTMLInputElement)
+    return !['checkbox', 'radio', 'button'].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }
 
@@ -51,7 +52,8 @@ export function startKeys(): void {
     if (inEditor(event.target) || document.querySelector('dialog[open]')) return;
     const name = nameOf(event);
     if (name === 'Shift') return;
-    const sequence = pending && event.timeStamp - pendingAt < SEQUENCE_MS ? `${pending} ${name}` : name;
+    const sequence =
+      pending && event.timeStamp - pendingAt < SEQUENCE_MS ? `${pending} ${name}` : name;
     pending = '';
     const all = activeBindings();
     const hit = all.find((one) => one.keys === sequence) ?? all.find((one) => one.keys === name);

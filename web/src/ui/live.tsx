@@ -1,5 +1,5 @@
-// What changed, said once to screen readers, and shown to the others as a note that stays until it is
-// closed if it is a problem.
+// What changed, said once to screen readers, and shown to the others as a note that stays until it
+// is closed if it is a problem.
 import { signal } from '@preact/signals';
 
 import type { Problem } from '../api/client';
@@ -36,12 +36,16 @@ function close(id: number): void {
 export function LiveRegion() {
   return (
     <>
-      <div class="visually-hidden" role="status" aria-live="polite">{polite.value}</div>
+      <div class="visually-hidden" role="status" aria-live="polite">
+        {polite.value}
+      </div>
       <div class="toasts">
         {toasts.value.map((one) => (
           <div key={one.id} class={one.problem ? 'note problem' : 'note'}>
             <span class="grow">{one.text}</span>
-            <button class="plain" aria-label="Close this note" onClick={() => close(one.id)}>×</button>
+            <button class="plain" aria-label="Close this note" onClick={() => close(one.id)}>
+              ×
+            </button>
           </div>
         ))}
       </div>

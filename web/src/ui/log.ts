@@ -1,4 +1,5 @@
-// The log of one try, as it grows: pieces of lines by address, then live. Kept apart from how it is shown.
+// The log of one try, as it grows: pieces of lines by address, then live. Kept apart from how it is
+// shown.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { asProblem, get, type Problem } from '../api/client';
@@ -25,12 +26,21 @@ const LONGEST_LINE = 8_192;
 export function clip(line: LogLine): LogText {
   const text = line.event;
   const over = text.length - LONGEST_LINE;
-  return { text: over > 0 ? `${text.slice(0, LONGEST_LINE)} … ${over} more` : text, at: line.timestamp };
+  return {
+    text: over > 0 ? `${text.slice(0, LONGEST_LINE)} … ${over} more` : text,
+    at: line.timestamp,
+  };
 }
 
-// `key` changes when the try does. The whole log first, in pieces; then, while it is open, the live tail.
+// `key` changes when the try does. The whole log first, in pieces; then, while it is open, the live
+// tail.
 export function useLog(address: string | null, mapIndex: number): LogState {
-  const [state, setState] = useState<LogState>({ lines: [], open: false, problem: null, loaded: false });
+  const [state, setState] = useState<LogState>({
+    lines: [],
+    open: false,
+    problem: null,
+    loaded: false,
+  });
   const lines = useRef<LogText[]>([]);
   useEffect(() => {
     lines.current = [];
@@ -49,7 +59,11 @@ export function useLog(address: string | null, mapIndex: number): LogState {
         let ended = false;
         try {
           await readStream(withQuery(address, { map_index: map }), {
-            lastId: last, signal: stop.signal, onOpen: () => { wait = 500; },
+            lastId: last,
+            signal: stop.signal,
+            onOpen: () => {
+              wait = 500;
+            },
             onEvent: (id, _kind, data) => {
               last = id || last;
               const tail = JSON.parse(data) as LogTail;
@@ -67,7 +81,10 @@ export function useLog(address: string | null, mapIndex: number): LogState {
     const load = async (): Promise<void> => {
       let token: string | null = null;
       for (;;) {
-        const answer: LogAnswer = await get(withQuery(address, { map_index: map, token, full_content: true }), stop.signal);
+        const answer: LogAnswer = await get(
+          withQuery(address, { map_index: map, token, full_content: true }),
+          stop.signal,
+        );
         add(answer.content, answer.open);
         const next: string | null = answer.continuation_token;
         if (next === null || next === token) return;

@@ -1,5 +1,6 @@
-// A log as text: only the lines in sight are in the page, so that millions scroll. It opens at the end and
-// follows it; scrolling up stops that and counts what is new. #L120 is the address of a line.
+// A log as text: only the lines in sight are in the page, so that millions scroll. It opens at the
+// end and follows it; scrolling up stops that and counts what is new. #L120 is the address of a
+// line.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { ansiPieces, guessLevel } from '../base/ansi';
@@ -24,19 +25,35 @@ interface LineProps {
 function Line({ line, number, at, mark, times }: LineProps) {
   const { text } = line;
   return (
-    <div class={`log-line ${guessLevel(text) ?? ''}${mark ? ' marked' : ''}`} style={{ top: `${at * LINE}px` }}>
-      <a class="line-number" href={`#L${number}`} aria-label={`Line ${number}`} tabIndex={-1}>{number}</a>
-      {times && line.at && <span class="log-time">{clockOf(Date.parse(line.at), zone.value, true)}</span>}
+    <div
+      class={`log-line ${guessLevel(text) ?? ''}${mark ? ' marked' : ''}`}
+      style={{ top: `${at * LINE}px` }}
+    >
+      <a class="line-number" href={`#L${number}`} aria-label={`Line ${number}`} tabIndex={-1}>
+        {number}
+      </a>
+      {times && line.at && (
+        <span class="log-time">{clockOf(Date.parse(line.at), zone.value, true)}</span>
+      )}
       <span class="log-text">
-        {ansiPieces(text).map((piece, i) => piece.classes ?
-          <span key={i} class={piece.classes}>{piece.text}</span> : piece.text)}
+        {ansiPieces(text).map((piece, i) =>
+          piece.classes ? (
+            <span key={i} class={piece.classes}>
+              {piece.text}
+            </span>
+          ) : (
+            piece.text
+          ),
+        )}
       </span>
     </div>
   );
 }
 
 function save(lines: LogText[], name: string): void {
-  const address = URL.createObjectURL(new Blob([lines.map((line) => `${line.text}\n`).join('')], { type: 'text/plain' }));
+  const address = URL.createObjectURL(
+    new Blob([lines.map((line) => `${line.text}\n`).join('')], { type: 'text/plain' }),
+  );
   const link = document.createElement('a');
   link.href = address;
   link.download = name;
@@ -48,7 +65,15 @@ function lineInAddress(): number {
   return Number(/^#L(\d+)$/.exec(location.hash)?.[1] ?? 0);
 }
 
-export function LogView({ log, onFull, name }: { log: LogState; onFull?: () => void; name: string }) {
+export function LogView({
+  log,
+  onFull,
+  name,
+}: {
+  log: LogState;
+  onFull?: () => void;
+  name: string;
+}) {
   const box = useRef<HTMLDivElement>(null);
   const [follows, setFollows] = useState(lineInAddress() === 0);
   const [top, setTop] = useState(0);
@@ -124,35 +149,75 @@ export function LogView({ log, onFull, name }: { log: LogState; onFull?: () => v
   // Wrapped lines have no fixed height: then only the last thousand are in the page.
   const from = wrap ? Math.max(0, total - 1000) : first;
   const till = wrap ? total : last;
-  const numbers = Array.from({ length: Math.max(0, till - from) }, (_, i) => shown?.[from + i] ?? from + i);
+  const numbers = Array.from(
+    { length: Math.max(0, till - from) },
+    (_, i) => shown?.[from + i] ?? from + i,
+  );
   return (
     <div class="log">
       <div class="row wrap log-tools">
-        <input ref={filter} type="text" placeholder="Filter lines ( / )" aria-label="Filter lines" value={query}
-          onInput={(event) => setQuery(event.currentTarget.value)} />
+        <input
+          ref={filter}
+          type="text"
+          placeholder="Filter lines ( / )"
+          aria-label="Filter lines"
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
         <button class="small" aria-pressed={onlyErrors} onClick={() => setOnlyErrors(!onlyErrors)}>
-          Errors <kbd>e</kbd></button>
-        <button class="small" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>Wrap <kbd>w</kbd></button>
-        {onFull && <button class="small" onClick={onFull}>Full <kbd>f</kbd></button>}
-        <button class="small" onClick={() => save(log.lines, name)}>Save <kbd>s</kbd></button>
+          Errors <kbd>e</kbd>
+        </button>
+        <button class="small" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+          Wrap <kbd>w</kbd>
+        </button>
+        {onFull && (
+          <button class="small" onClick={onFull}>
+            Full <kbd>f</kbd>
+          </button>
+        )}
+        <button class="small" onClick={() => save(log.lines, name)}>
+          Save <kbd>s</kbd>
+        </button>
         <span class="muted small grow" role="status">
           {count(total)} lines{shown ? ` of ${count(log.lines.length)}` : ''}
           {log.open ? ', following' : ''}
         </span>
-        {!follows && <button class="small" onClick={toEnd}>
-          {total > seen ? `${count(total - seen)} new lines` : 'To the end'}</button>}
+        {!follows && (
+          <button class="small" onClick={toEnd}>
+            {total > seen ? `${count(total - seen)} new lines` : 'To the end'}
+          </button>
+        )}
       </div>
-      <div ref={box} class={wrap ? 'log-box wrapped' : 'log-box'} onScroll={onScroll} tabIndex={0} role="log"
-        aria-label="Log" aria-live="off">
+      <div
+        ref={box}
+        class={wrap ? 'log-box wrapped' : 'log-box'}
+        onScroll={onScroll}
+        tabIndex={0}
+        role="log"
+        aria-label="Log"
+        aria-live="off"
+      >
         <div class="log-space" style={wrap ? {} : { height: `${total * LINE}px` }}>
           {numbers.map((index, i) => (
-            <Line key={index} number={index + 1} at={from + i} line={log.lines[index] ?? NO_LINE}
-              mark={marked === index + 1} times={times} />
+            <Line
+              key={index}
+              number={index + 1}
+              at={from + i}
+              line={log.lines[index] ?? NO_LINE}
+              mark={marked === index + 1}
+              times={times}
+            />
           ))}
         </div>
-        {log.loaded && total === 0 && <p class="muted log-empty">
-          {log.lines.length > 0 ? 'No line fits the filter.' : log.open ? 'Nothing written yet.' : 'Nothing was written.'}
-        </p>}
+        {log.loaded && total === 0 && (
+          <p class="muted log-empty">
+            {log.lines.length > 0
+              ? 'No line fits the filter.'
+              : log.open
+                ? 'Nothing written yet.'
+                : 'Nothing was written.'}
+          </p>
+        )}
       </div>
     </div>
   );

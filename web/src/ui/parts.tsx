@@ -24,7 +24,9 @@ export function PageHead({ title, crumbs, below, children }: HeadProps) {
           <nav aria-label="Breadcrumb">
             <ol class="crumbs">
               {crumbs.map((crumb) => (
-                <li key={crumb.href}><Link href={crumb.href}>{crumb.text}</Link></li>
+                <li key={crumb.href}>
+                  <Link href={crumb.href}>{crumb.text}</Link>
+                </li>
               ))}
             </ol>
           </nav>

@@ -1,5 +1,5 @@
-// Long lists: only the rows in sight are in the page. All rows have one height; the window scrolls, so
-// that the browser's own scrolling, find and restore of position stay.
+// Long lists: only the rows in sight are in the page. All rows have one height; the window scrolls,
+// so that the browser's own scrolling, find and restore of position stay.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
@@ -14,7 +14,12 @@ interface RowsProps<T> {
 
 const OVERSCAN = 8;
 
-export function windowOf(top: number, seen: number, height: number, total: number): [number, number] {
+export function windowOf(
+  top: number,
+  seen: number,
+  height: number,
+  total: number,
+): [number, number] {
   const first = Math.max(0, Math.floor(top / height) - OVERSCAN);
   const last = Math.min(total, Math.ceil((top + seen) / height) + OVERSCAN);
   return [Math.min(first, total), Math.max(last, 0)];
@@ -40,13 +45,24 @@ export function VirtualRows<T>({ items, height, keyOf, children, label, role }: 
   }, [total, height]);
   const [first, last] = range;
   return (
-    <div ref={box} role={role ?? 'list'} aria-label={label}
-      style={{ paddingTop: `${first * height}px`,
-        paddingBottom: `${Math.max(0, total - last) * height}px` }}>
+    <div
+      ref={box}
+      role={role ?? 'list'}
+      aria-label={label}
+      style={{
+        paddingTop: `${first * height}px`,
+        paddingBottom: `${Math.max(0, total - last) * height}px`,
+      }}
+    >
       {items.slice(first, last).map((item, i) => (
-        <div key={keyOf(item)} role={role ? 'presentation' : 'listitem'} class="virtual-row"
-          style={{ height: `${height}px` }} aria-setsize={role ? undefined : total}
-          aria-posinset={role ? undefined : first + i + 1}>
+        <div
+          key={keyOf(item)}
+          role={role ? 'presentation' : 'listitem'}
+          class="virtual-row"
+          style={{ height: `${height}px` }}
+          aria-setsize={role ? undefined : total}
+          aria-posinset={role ? undefined : first + i + 1}
+        >
           {children(item, first + i)}
         </div>
       ))}

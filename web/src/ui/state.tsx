@@ -1,5 +1,5 @@
-// States as the page shows them: never by colour alone. A glyph repeats the state, and beside it or in
-// its accessible name stands the word.
+// States as the page shows them: never by colour alone. A glyph repeats the state, and beside it or
+// in its accessible name stands the word.
 import { LOOKS, type StateWord, stateLabel, stateOf } from '../base/states';
 
 export function Glyph({ state, big }: { state: string | null | undefined; big?: boolean }) {
@@ -12,14 +12,26 @@ export function Glyph({ state, big }: { state: string | null | undefined; big?: 
 
 export function GlyphBody({ state }: { state: StateWord }) {
   const look = LOOKS[state];
-  const edge = look.outlineOnLight === look.outlineOnDark ? '' :
-    look.outlineOnLight ? ' light-only' : ' dark-only';
+  const edge =
+    look.outlineOnLight === look.outlineOnDark
+      ? ''
+      : look.outlineOnLight
+        ? ' light-only'
+        : ' dark-only';
   return (
     <>
-      <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" fill={look.fill || 'none'}
-        class={look.fill ? undefined : 'dashed'} />
-      {look.fill && (look.outlineOnLight || look.outlineOnDark) &&
-        <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" class={`edge${edge}`} />}
+      <rect
+        x="0.5"
+        y="0.5"
+        width="15"
+        height="15"
+        rx="3.5"
+        fill={look.fill || 'none'}
+        class={look.fill ? undefined : 'dashed'}
+      />
+      {look.fill && (look.outlineOnLight || look.outlineOnDark) && (
+        <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" class={`edge${edge}`} />
+      )}
       <path d={look.glyph} class={look.ink ? 'ink' : 'ink bare'} stroke={look.ink || undefined} />
     </>
   );

@@ -1,12 +1,18 @@
-// The heat strip of a backfill: a cell per date in order of execution. Cells of few dates carry glyphs;
-// of many they become columns, so that ten thousand dates fit into one line.
+// The heat strip of a backfill: a cell per date in order of execution. Cells of few dates carry
+// glyphs; of many they become columns, so that ten thousand dates fit into one line.
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { LOOKS, type StateWord, worstState } from '../base/states';
 import { GlyphBody } from './state';
 
 const STATES: Record<string, StateWord> = {
-  P: 'none', Q: 'queued', R: 'running', S: 'success', F: 'failed', K: 'skipped', C: 'removed',
+  P: 'none',
+  Q: 'queued',
+  R: 'running',
+  S: 'success',
+  F: 'failed',
+  K: 'skipped',
+  C: 'removed',
 };
 const CELL = 16;
 const GAP = 2;
@@ -52,18 +58,35 @@ export function Strip({ cells, label, onPick, titleOf }: StripProps) {
   return (
     <div ref={box} class="strip">
       <svg width={width} height={Math.max(CELL, height)} role="img" aria-label={label}>
-        {shown.map((state, i) => small ? (
-          <rect key={i} x={(i * width) / shown.length} y="0" width={width / shown.length - 0.4}
-            height={CELL} fill={LOOKS[state].fill || 'var(--sunken)'} />
-        ) : (
-          <svg key={i} x={(i % perRow) * (CELL + GAP)} y={Math.floor(i / perRow) * (CELL + GAP)}
-            width={CELL} height={CELL} class={onPick ? 'glyph pick' : 'glyph'}
-            onClick={onPick && (() => onPick(i))}>
-            {titleOf && <title>{titleOf(i)}</title>}
-            {state === 'none' ? <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" class="planned" /> :
-              <GlyphBody state={state} />}
-          </svg>
-        ))}
+        {shown.map((state, i) =>
+          small ? (
+            <rect
+              key={i}
+              x={(i * width) / shown.length}
+              y="0"
+              width={width / shown.length - 0.4}
+              height={CELL}
+              fill={LOOKS[state].fill || 'var(--sunken)'}
+            />
+          ) : (
+            <svg
+              key={i}
+              x={(i % perRow) * (CELL + GAP)}
+              y={Math.floor(i / perRow) * (CELL + GAP)}
+              width={CELL}
+              height={CELL}
+              class={onPick ? 'glyph pick' : 'glyph'}
+              onClick={onPick && (() => onPick(i))}
+            >
+              {titleOf && <title>{titleOf(i)}</title>}
+              {state === 'none' ? (
+                <rect x="0.5" y="0.5" width="15" height="15" rx="3.5" class="planned" />
+              ) : (
+                <GlyphBody state={state} />
+              )}
+            </svg>
+          ),
+        )}
       </svg>
     </div>
   );

@@ -1,5 +1,13 @@
 // Times with their zone, durations that tick.
-import { duration, fullTime, parseInstant, relative, shortTime, ticking, zoneName } from '../base/time';
+import {
+  duration,
+  fullTime,
+  parseInstant,
+  relative,
+  shortTime,
+  ticking,
+  zoneName,
+} from '../base/time';
 import { now } from '../store/clock';
 import { zone } from '../store/settings';
 
