@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +20,12 @@
 
 namespace nightmill {
 
-enum class Severity : std::uint8_t { kError, kWarning };
+enum class DiagnosticLevel : std::uint8_t { kError, kWarning };
 
 // JSON form: {code, severity, pointer, file, line, col, message, hint}.
 struct Diagnostic {
   std::string code;  // "NM302"
-  Severity severity = Severity::kError;
+  DiagnosticLevel severity = DiagnosticLevel::kError;
   std::string pointer;  // "/tasks/3/depends_on/0"
   std::string file;
   int line = 0;  // from 1
@@ -41,6 +42,8 @@ struct DagFileOptions {
   // Pools of the server with their slots (-1: unlimited, 0: closed for now); nullopt offline, where
   // a pool other than default_pool is a warning.
   std::optional<std::map<std::string, int>> pools = std::nullopt;
+  // Notifiers of the server: another name in `notify` and `on` is a warning. nullopt: not known.
+  std::optional<std::set<std::string>> notifiers = std::nullopt;
 };
 
 struct DagFileResult {

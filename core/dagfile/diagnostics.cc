@@ -81,13 +81,13 @@ std::string Place::Pointer() const {
 void Diagnostics::Push(Item item) {
   const Diagnostic& d = item.diagnostic;
   if (!seen_.insert(fmt::format("{}\x01{}\x01{}", d.code, d.pointer, d.message)).second) return;
-  if (d.severity == Severity::kError) ++errors_;
+  if (d.severity == DiagnosticLevel::kError) ++errors_;
   items_.push_back(std::move(item));
 }
 
 void Diagnostics::Add(const TextFault& fault) {
-  Item item{{std::string(fault.code), Severity::kError, fault.pointer, file_, 0, 0, fault.message,
-             fault.hint, "", 1},
+  Item item{{std::string(fault.code), DiagnosticLevel::kError, fault.pointer, file_, 0, 0,
+             fault.message, fault.hint, "", 1},
             false,
             true,
             fault.span};
@@ -101,8 +101,8 @@ void Diagnostics::Error(std::string_view code, const Place& place, std::string m
 
 void Diagnostics::Error(std::string_view code, std::string pointer, std::string message,
                         std::string hint) {
-  Push({{std::string(code), Severity::kError, std::move(pointer), file_, 0, 0, std::move(message),
-         std::move(hint), "", 1},
+  Push({{std::string(code), DiagnosticLevel::kError, std::move(pointer), file_, 0, 0,
+         std::move(message), std::move(hint), "", 1},
         false,
         false,
         {}});
@@ -110,8 +110,8 @@ void Diagnostics::Error(std::string_view code, std::string pointer, std::string 
 
 void Diagnostics::KeyError(std::string_view code, std::string pointer, std::string message,
                            std::string hint) {
-  Push({{std::string(code), Severity::kError, std::move(pointer), file_, 0, 0, std::move(message),
-         std::move(hint), "", 1},
+  Push({{std::string(code), DiagnosticLevel::kError, std::move(pointer), file_, 0, 0,
+         std::move(message), std::move(hint), "", 1},
         true,
         false,
         {}});
@@ -124,8 +124,8 @@ void Diagnostics::Warning(std::string_view code, const Place& place, std::string
 
 void Diagnostics::Warning(std::string_view code, std::string pointer, std::string message,
                           std::string hint) {
-  Push({{std::string(code), Severity::kWarning, std::move(pointer), file_, 0, 0, std::move(message),
-         std::move(hint), "", 1},
+  Push({{std::string(code), DiagnosticLevel::kWarning, std::move(pointer), file_, 0, 0,
+         std::move(message), std::move(hint), "", 1},
         false,
         false,
         {}});
@@ -134,7 +134,7 @@ void Diagnostics::Warning(std::string_view code, std::string pointer, std::strin
 bool Diagnostics::HasErrorUnder(std::string_view pointer) const {
   return std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
     const std::string& at = item.diagnostic.pointer;
-    return item.diagnostic.severity == Severity::kError && at.starts_with(pointer) &&
+    return item.diagnostic.severity == DiagnosticLevel::kError && at.starts_with(pointer) &&
            (at.size() == pointer.size() || at[pointer.size()] == '/');
   });
 }
@@ -191,7 +191,7 @@ std::vector<Diagnostic> Diagnostics::Finish() {
   constexpr auto kMax = static_cast<std::size_t>(limits::kMaxReportedErrors);
   if (items_.size() > kMax) {
     std::stable_partition(items_.begin(), items_.end(), [](const Item& item) {
-      return item.diagnostic.severity == Severity::kError;
+      return item.diagnostic.severity == DiagnosticLevel::kError;
     });
     items_.resize(kMax);
     std::stable_sort(items_.begin(), items_.end(), by_place);
@@ -209,7 +209,7 @@ std::vector<Diagnostic> Diagnostics::Finish() {
 std::string FormatDiagnostic(const Diagnostic& d) {
   std::string out =
       fmt::format("{}:{}:{}: {} {}: {}", d.file, d.line, d.col,
-                  d.severity == Severity::kError ? "error" : "warning", d.code, d.message);
+                  d.severity == DiagnosticLevel::kError ? "error" : "warning", d.code, d.message);
   if (!d.pointer.empty()) out += "   at " + d.pointer;
   const std::size_t offset = dagfile::CaretOffset(d);
   const std::size_t carets = static_cast<std::size_t>(std::clamp(d.length, 1, 80));
@@ -223,7 +223,7 @@ std::string DiagnosticsToJson(const std::vector<Diagnostic>& diagnostics) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const Diagnostic& d : diagnostics) {
     all.push_back({{"code", d.code},
-                   {"severity", d.severity == Severity::kError ? "error" : "warning"},
+                   {"severity", d.severity == DiagnosticLevel::kError ? "error" : "warning"},
                    {"pointer", d.pointer},
                    {"file", d.file},
                    {"line", d.line},

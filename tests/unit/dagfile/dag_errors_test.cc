@@ -85,7 +85,7 @@ TEST(DagErrorsTest, EachFileShowsItsCode) {
     const std::string code = path.stem().string();
     const bool errors =
         std::any_of(result.diagnostics.begin(), result.diagnostics.end(),
-                    [](const Diagnostic& d) { return d.severity == Severity::kError; });
+                    [](const Diagnostic& d) { return d.severity == DiagnosticLevel::kError; });
     EXPECT_EQ(result.ok(), !errors) << path;
     if (!code.starts_with("NM")) continue;
     EXPECT_TRUE(std::any_of(result.diagnostics.begin(), result.diagnostics.end(),
@@ -181,7 +181,7 @@ TEST(DagErrorsTest, WarningsDoNotHideErrors) {
   const DagFileResult result = LoadDag(text, TestCatalog(), {});
   EXPECT_FALSE(result.ok());
   ASSERT_EQ(result.diagnostics.size(), 100u);
-  EXPECT_EQ(result.diagnostics.front().severity, Severity::kWarning);
+  EXPECT_EQ(result.diagnostics.front().severity, DiagnosticLevel::kWarning);
   EXPECT_EQ(result.diagnostics.back().code, "NM201");
 }
 

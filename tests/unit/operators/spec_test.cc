@@ -201,7 +201,7 @@ TEST(SpecTest, TemplatesAreNoFaults) {
       {"dag_id", "d"}, {"params", {{"x", {{"default", 1}}}}}, {"tasks", std::move(tasks)}};
   std::string told;
   for (const Diagnostic& d : LoadDag(dag.dump(1), Catalog(), {}).diagnostics) {
-    if (d.severity == Severity::kError) told += FormatDiagnostic(d) + "\n";
+    if (d.severity == DiagnosticLevel::kError) told += FormatDiagnostic(d) + "\n";
   }
   EXPECT_EQ(told, "");
 }
