@@ -1,5 +1,5 @@
-# Sourced by build.sh and by the tests, from anywhere below the repository: finds Node and hands it the
-# system's certificates, so that npm also works behind a company's proxy.
+# Sourced by build.sh and by the tests, from anywhere below the repository: finds Node and hands it
+# the system's certificates, so that npm also works behind a company's proxy.
 #   NM_SOURCE  root of the repository, set by the caller
 # Exits with code 2 and a clear message if there is no Node that is new enough.
 
@@ -22,7 +22,7 @@ if ! node_is_new_enough; then
   done
 fi
 if ! node_is_new_enough; then
-  echo "web        no Node >= 20.19 here. tools/bootstrap.sh build installs one into build/venv;" >&2
+  echo "web        no Node >= 20.19 here. tools/bootstrap.sh build puts one into build/venv;" >&2
   echo "           or build without the page: cmake -DNIGHTMILL_WEB=OFF" >&2
   exit 2
 fi

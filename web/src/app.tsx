@@ -16,6 +16,7 @@ import { Help } from './ui/help';
 import { useKeys } from './ui/keys';
 import { lazy } from './ui/lazy';
 import { LiveRegion } from './ui/live';
+import { PageHead } from './ui/parts';
 
 const TaskPage = lazy(() => import('./pages/task'));
 const TriggerPage = lazy(() => import('./pages/trigger'));
@@ -167,10 +168,15 @@ function useGlobalKeys(): void {
 
 function NotFound() {
   return (
-    <div class="empty">
-      <h1>No such page</h1>
-      <Link href="/">Home</Link>
-    </div>
+    <>
+      <PageHead title="No such page" />
+      <div class="row">
+        <Link class="button" href="/dags">
+          List of DAGs
+        </Link>
+        <button onClick={() => (paletteOpen.value = true)}>Search</button>
+      </div>
+    </>
   );
 }
 

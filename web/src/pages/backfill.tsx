@@ -11,6 +11,7 @@ import { path, to, withQuery } from '../base/url';
 import { ofBackfills, useEvery, useResource, useTopics } from '../store/resource';
 import { zone } from '../store/settings';
 import { may } from '../store/session';
+import { Confirm } from '../ui/confirm';
 import { announce } from '../ui/live';
 import { Facts, PageHead, ProblemNote, Section, Waiting } from '../ui/parts';
 import { useIds, useQuery } from '../ui/query';
@@ -169,9 +170,13 @@ export default function BackfillPage() {
                 Resume
               </button>
             )}
-            <button class="danger" onClick={() => void act('cancel', 'Backfill cancelled')}>
-              Cancel
-            </button>
+            <Confirm
+              label="Cancel"
+              danger
+              says={`Gives up ${plural(counts?.planned ?? 0, 'date')} not begun; what runs goes on.`}
+              yes="Cancel it"
+              onYes={() => void act('cancel', 'Backfill cancelled')}
+            />
           </>
         )}
       </PageHead>

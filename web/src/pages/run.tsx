@@ -1,5 +1,5 @@
 // One run: its tasks as they go, why it is where it is, what can be done about it.
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 
 import { asProblem, send } from '../api/client';
@@ -17,8 +17,9 @@ import { path, to, withQuery } from '../base/url';
 import { patchRun, patchTasks } from '../store/patches';
 import { never, ofDag, ofRun, useResource, useTopics } from '../store/resource';
 import { may } from '../store/session';
+import { Confirm } from '../ui/confirm';
 import { useKeys } from '../ui/keys';
-import { toast, toastProblem } from '../ui/live';
+import { announce, toast, toastProblem } from '../ui/live';
 import { PageHead, ProblemNote, Waiting } from '../ui/parts';
 import { useIds } from '../ui/query';
 import { Glyph, State } from '../ui/state';
@@ -72,8 +73,15 @@ function Note({ run, refresh }: { run: DagRun; refresh: () => Promise<void> }) {
   );
 }
 
-function Actions({ run, refresh }: { run: DagRun; refresh: () => Promise<void> }) {
+interface ActionsProps {
+  run: DagRun;
+  running: number;
+  refresh: () => Promise<void>;
+}
+
+function Actions({ run, running, refresh }: ActionsProps) {
   const ended = isFinished(run.state);
+  const other = run.state === 'success' ? 'failed' : 'success';
   const address = path`/api/v2/dags/${run.dag_id}/dagRuns/${run.dag_run_id}`;
   const act = async (said: string, work: () => Promise<unknown>) => {
     try {
@@ -94,24 +102,22 @@ function Actions({ run, refresh }: { run: DagRun; refresh: () => Promise<void> }
         Re-run with edits…
       </Link>
       {ended ? (
-        <button
-          onClick={() =>
-            void act('Run marked', () =>
-              send('PATCH', address, { state: run.state === 'success' ? 'failed' : 'success' }),
-            )
-          }
-        >
-          Mark {run.state === 'success' ? 'failed' : 'success'}
-        </button>
+        <Confirm
+          label={`Mark ${other}`}
+          says={`Only the run's own state changes, from ${run.state} to ${other}; no task runs.`}
+          yes={`Mark ${other}`}
+          onYes={() => void act('Run marked', () => send('PATCH', address, { state: other }))}
+        />
       ) : (
-        <button
-          class="danger"
-          onClick={() =>
+        <Confirm
+          label="Cancel run"
+          danger
+          says={`Ends ${plural(running, 'running task')}; what has not started is skipped.`}
+          yes="Cancel it"
+          onYes={() =>
             void act('Run is being cancelled', () => send('POST', `${address}/cancel`, {}))
           }
-        >
-          Cancel run
-        </button>
+        />
       )}
     </>
   );
@@ -149,8 +155,16 @@ export function RunPage() {
   const why = useResource<RunExplanation>(open ? `${address}/explain` : null, ofRun(dag, id));
   const { newer, older } = useNeighbours(dag, id);
   useTopics(`run:${dag}/${id}`);
+  useEffect(() => announce(run ? `Run ${stateLabel(run.state)}` : ''), [run?.state]);
+  const running = (tasks.data?.task_instances ?? []).filter((row) => row.state === 'running').length;
   useKeys([
     { keys: 'c', does: 'clear', group: 'Run', run: () => go(to.clear(dag, id)) },
+    {
+      keys: 'm',
+      does: 'mark or cancel',
+      group: 'Run',
+      run: () => document.querySelector<HTMLElement>('.actions button')?.click(),
+    },
     { keys: 'r', does: 'trigger', group: 'Run', run: () => go(to.trigger(dag)) },
     {
       keys: '[',
@@ -205,7 +219,7 @@ export function RunPage() {
           )
         }
       >
-        {run && <Actions run={run} refresh={view.refresh} />}
+        {run && <Actions run={run} running={running} refresh={view.refresh} />}
       </PageHead>
       <ProblemNote problem={view.error} />
       {run ? (

@@ -1,6 +1,6 @@
 // A task instance: its log as it is written, why it is where it is, its tries, what it was given
 // and gave.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
 
 import type {
@@ -16,6 +16,7 @@ import { duration } from '../base/time';
 import { path, to, withQuery } from '../base/url';
 import { ofRun, type Touches, useEvery, useResource, useTopics } from '../store/resource';
 import { useKeys } from '../ui/keys';
+import { announce } from '../ui/live';
 import { useLog } from '../ui/log';
 import { LogView } from '../ui/log_view';
 import { Facts, PageHead, ProblemNote, Section, Waiting } from '../ui/parts';
@@ -194,6 +195,7 @@ export default function TaskPage() {
   );
   useEvery(5, why);
   useTopics(`run:${dag}/${run}`);
+  useEffect(() => announce(ti ? `${task} ${stateLabel(ti.state)}` : ''), [ti?.state]);
   const chosen = Number(query.get('try')) || ti?.try_number || 0;
   const one = tries.find((row) => row.try_number === chosen);
   const log = useLog(chosen > 0 && one ? `${address}/logs/${chosen}` : null, map);

@@ -49,7 +49,7 @@ async function find(text: string, go: (place: string) => void): Promise<Item[]> 
   const word = text
     .split(/\s+/)
     .reduce((a, b) => (b.length > a.length ? b : a), '')
-    .replaceAll('%', '');
+    .replaceAll('%', '').slice(0, 200);
   const like = `%${word}%`;
   const [dags, runs] = await Promise.all([
     get<DagCollection>(withQuery('/api/v2/dags', { dag_id_pattern: like, limit: 20 })),
