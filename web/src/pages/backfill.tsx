@@ -173,7 +173,7 @@ export default function BackfillPage() {
             <Confirm
               label="Cancel"
               danger
-              says={`Gives up ${plural(counts?.planned ?? 0, 'date')} not begun; what runs goes on.`}
+              says={`Gives up ${plural(counts?.planned ?? 0, 'date')}; what runs goes on.`}
               yes="Cancel it"
               onYes={() => void act('cancel', 'Backfill cancelled')}
             />

@@ -156,7 +156,8 @@ export function RunPage() {
   const { newer, older } = useNeighbours(dag, id);
   useTopics(`run:${dag}/${id}`);
   useEffect(() => announce(run ? `Run ${stateLabel(run.state)}` : ''), [run?.state]);
-  const running = (tasks.data?.task_instances ?? []).filter((row) => row.state === 'running').length;
+  const rows = tasks.data?.task_instances ?? [];
+  const running = rows.filter((row) => row.state === 'running').length;
   useKeys([
     { keys: 'c', does: 'clear', group: 'Run', run: () => go(to.clear(dag, id)) },
     {

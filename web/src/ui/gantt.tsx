@@ -1,7 +1,7 @@
 // When a task waited and ran, beside the whole run: a thin line from scheduled to start, a bar from
 // start to end. Ticks on while it runs.
 import type { TaskInstance } from '../api/types';
-import { LOOKS, stateOf } from '../base/states';
+import { isFinished, LOOKS, stateOf } from '../base/states';
 import { parseInstant } from '../base/time';
 import { now } from '../store/clock';
 
@@ -46,7 +46,7 @@ export function GanttBar({ rows, range }: { rows: TaskInstance[]; range: Range }
               wait !== null &&
               waited !== null &&
               waited - wait > 50 &&
-              stateOf(row.state) !== 'skipped' && (
+              (start !== null || !isFinished(row.state)) && (
                 <rect
                   x={share(wait)}
                   width={wide(wait, waited)}
