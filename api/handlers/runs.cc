@@ -70,25 +70,6 @@ Result<RunFilter> ReadFilter(const HttpRequest& request) {
   return filter;
 }
 
-// [A-Za-z0-9_.~:+-], and none of the prefixes that the scheduler gives itself.
-Status CheckRunId(const std::string& run_id) {
-  const bool charset = run_id.find_first_not_of(
-                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                           "_.~:+-") == std::string::npos;
-  if (run_id.empty() || run_id.size() > limits::kMaxRunIdLength || !charset ||
-      run_id.find("..") != std::string::npos || run_id.starts_with('~')) {
-    return Invalid(
-        fmt::format("\"{}\" is no run id", run_id),
-        fmt::format("use 1 to {} of A-Z a-z 0-9 _ . ~ : + -, no \"..\"", limits::kMaxRunIdLength));
-  }
-  for (const std::string_view prefix : {"scheduled__", "backfill__", "asset_triggered__"}) {
-    if (run_id.starts_with(prefix)) {
-      return Invalid(fmt::format("run ids that begin with {} are made by the scheduler", prefix));
-    }
-  }
-  return Ok();
-}
-
 Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const json body,
                       ObjectBody(request, {"dag_run_id", "logical_date", "data_interval_start",
@@ -97,7 +78,6 @@ Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
   event::TriggerRun event;
   event.dag_id = request.Param("dag_id");
   NM_ASSIGN_OR_RETURN(event.run_id, StringMember(body, "dag_run_id"));
-  if (event.run_id) NM_RETURN_IF_ERROR(CheckRunId(*event.run_id));
   NM_ASSIGN_OR_RETURN(event.logical_date, InstantMember(body, "logical_date"));
   event.null_logical_date = body.contains("logical_date") && body["logical_date"].is_null();
   NM_ASSIGN_OR_RETURN(const std::optional<Instant> start,

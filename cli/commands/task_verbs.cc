@@ -5,6 +5,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
+#include "core/model/names.h"
 
 namespace nightmill {
 namespace {
@@ -96,6 +97,9 @@ struct PoolOptions {
 };
 
 int SetPool(Cli& cli, const PoolOptions& options) {
+  // Some wrong names cannot even be asked for: they break the path of the request.
+  const Status named = CheckPoolName(options.name);
+  if (!named.ok()) return Fail(named.error());
   Result<RestClient> server = ServerOf(cli);
   if (!server.ok()) return Fail(server.error());
   json body = {{"slots", options.slots}};
@@ -119,7 +123,7 @@ void AddTaskVerbs(CommandLine& line, Cli& cli) {
       .OptionalArg("RUN", list->run_id, "run id; the newest without it")
       .Do([&cli, list] { return List(cli, *list); });
   auto explain = std::make_shared<TaskOptions>();
-  line.Add("task explain", "why a task instance does not run")
+  line.Add("task explain", "why a task instance does not run, or ended as it did")
       .Arg("DAG", explain->dag_id, "dag_id")
       .Arg("RUN", explain->run_id, "run id, or ~latest")
       .Arg("TASK", explain->task, "task id; TASK:INDEX or TASK[INDEX] of a mapped one")

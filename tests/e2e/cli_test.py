@@ -228,6 +228,18 @@ class Online(harness.DaemonTest):
         self.assertIn("unchanged", self.cli(0, "dag", "apply", "my_dags/hello.json").stdout)
         self.assertIn("ok", self.cli(0, "health").stdout)
 
+    def test_names_are_refused_with_their_rule(self):
+        for run_id in ("a b", "a/b", "../x", "~x"):
+            said = self.cli(2, "run", "trigger", "good", "--run-id", run_id).stderr
+            self.assertIn("A-Z a-z 0-9 _ . ~ : + -", said, run_id)
+        for prefix in ("scheduled__", "backfill__", "asset_triggered__"):
+            said = self.cli(2, "run", "trigger", "good", "--run-id", f"{prefix}x").stderr
+            self.assertIn(f"ids that begin with {prefix} are given by the scheduler", said)
+        for pool in ("my pool", "a/b", ".x"):
+            said = self.cli(2, "pool", "set", pool, "3").stderr
+            self.assertIn("begins with a letter, digit or _", said, pool)
+        self.assertEqual(self.json_of(0, "run", "list", "good")["total_entries"], 0)
+
     def test_runs(self):
         run_id = self.cli(0, "run", "trigger", "good", "--run-id", "r1").stdout.strip()
         self.assertEqual(run_id, "r1")
