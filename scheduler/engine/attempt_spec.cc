@@ -48,13 +48,12 @@ void AddTaskVariables(const LiveRun& run, const TaskInstanceRow& row, const Temp
   add("PARAMS", run.params);
 }
 
-// Refuses what no process could be started with. What only the kernel knows (the sum of all) is
-// left to the worker.
-Status CheckLength(std::string_view what, std::string_view text) {
-  if (text.size() < limits::kMaxExecString) return Ok();
-  return Invalid(fmt::format("{} has {} bytes, Linux takes less than {}", what, text.size(),
-                             limits::kMaxExecString),
-                 "write the value to a file and pass its name");
+// No process can be started with it; what only the kernel knows (the sum of all) is left to the
+// worker.
+Error TooLong(const std::string& what, std::size_t bytes) {
+  return Invalid(
+      fmt::format("{} has {} bytes, Linux takes less than {}", what, bytes, limits::kMaxExecString),
+      "write the value to a file and pass its name");
 }
 
 Result<Env> BuildEnv(const EngineState& state, const LiveRun& run, const Task& task,
@@ -63,7 +62,8 @@ Result<Env> BuildEnv(const EngineState& state, const LiveRun& run, const Task& t
   AddTaskVariables(run, row, ctx, env);
   for (const auto& [name, value] : task.env) {
     NM_ASSIGN_OR_RETURN(std::string text, RenderToText(value, ctx));
-    NM_RETURN_IF_ERROR(CheckLength(fmt::format("env {}", name), name + "=" + text));
+    const std::size_t bytes = name.size() + 1 + text.size();
+    if (bytes >= limits::kMaxExecString) return TooLong("env " + name, bytes);
     std::erase_if(env, [&name = name](const auto& pair) { return pair.first == name; });
     env.emplace_back(name, std::move(text));
   }
@@ -75,13 +75,15 @@ Result<std::vector<std::string>> BuildArgv(const Task& task, const TemplateConte
   std::vector<std::string> argv;
   if (task.type == "shell") {
     NM_ASSIGN_OR_RETURN(std::string script, RenderToText(params.at("run").get<std::string>(), ctx));
-    NM_RETURN_IF_ERROR(CheckLength("run", script));
+    if (script.size() >= limits::kMaxExecString) return TooLong("run", script.size());
     argv = {"/bin/sh", "-euc", std::move(script)};
     return argv;
   }
   for (const json& element : params.at("argv")) {
     NM_ASSIGN_OR_RETURN(std::string text, RenderToText(element.get<std::string>(), ctx));
-    NM_RETURN_IF_ERROR(CheckLength(fmt::format("argv {}", argv.size()), text));
+    if (text.size() >= limits::kMaxExecString) {
+      return TooLong(fmt::format("argv {}", argv.size()), text.size());
+    }
     argv.push_back(std::move(text));
   }
   return argv;
