@@ -17,7 +17,8 @@ namespace nightmill {
 struct FileInfo {
   std::string path;  // absolute
   std::int64_t size = 0;
-  std::string version;  // changes whenever the content may have: inode, mtime in ns
+  std::string version;           // changes whenever the content may have: inode, mtime in ns
+  std::int64_t modified_ms = 0;  // since 1970, by the clock of the file system
 };
 
 class InputFile {
@@ -77,6 +78,9 @@ class FileSystem {
   virtual OpStatus Exchange(const std::string& from, const std::string& to) const = 0;
   // Waits for the exclusive lock of `path`, which is made if absent (local file systems only).
   virtual OpResult<std::unique_ptr<FileLock>> Lock(const std::string& path) const = 0;
+  // As Lock, but null if somebody holds it. Who gets it holds the file that has the name now, even
+  // if others make and remove it at the same time.
+  virtual OpResult<std::unique_ptr<FileLock>> TryLock(const std::string& path) const = 0;
   // Recursive; nothing to remove is success.
   virtual OpStatus Remove(const std::string& path) const = 0;
   virtual OpStatus SyncDir(const std::string& dir) const = 0;

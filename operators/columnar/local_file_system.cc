@@ -27,7 +27,8 @@ std::string VersionOf(const struct stat& st) {
 }
 
 FileInfo InfoOf(const std::string& path, const struct stat& st) {
-  return {path, S_ISDIR(st.st_mode) ? -1 : std::int64_t{st.st_size}, VersionOf(st)};
+  return {path, S_ISDIR(st.st_mode) ? -1 : std::int64_t{st.st_size}, VersionOf(st),
+          std::int64_t{st.st_mtim.tv_sec} * 1000 + st.st_mtim.tv_nsec / 1'000'000};
 }
 
 class Fd {
@@ -295,6 +296,26 @@ class LocalFs final : public FileSystem {
       if (errno != EINTR) return IoError(path, "lock", errno);
     }
     return std::unique_ptr<FileLock>(std::make_unique<LocalLock>(std::move(fd)));
+  }
+
+  OpResult<std::unique_ptr<FileLock>> TryLock(const std::string& path) const override {
+    while (true) {
+      Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+      if (fd.get() < 0) return IoError(path, "open", errno);
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
+        if (errno != EINTR) return IoError(path, "lock", errno);
+        continue;
+      }
+      struct stat ours;
+      struct stat named;
+      if (::fstat(fd.get(), &ours) != 0) return IoError(path, "stat", errno);
+      // Its holder may have removed it between the two calls; the name then is another file, or
+      // none.
+      if (::stat(path.c_str(), &named) == 0 && named.st_ino == ours.st_ino) {
+        return std::unique_ptr<FileLock>(std::make_unique<LocalLock>(std::move(fd)));
+      }
+    }
   }
 
   OpStatus Remove(const std::string& path) const override {
