@@ -121,7 +121,7 @@ class Resolver {
 
   OpResult<InputList> Run() {
     for (const std::string& written : in_.paths) {
-      NM_RETURN_IF_ERROR(AddPath(ResolvePath(options_.data_root, written)));
+      NM_RETURN_IF_ERROR(AddPath(written));
     }
     if (list_.table.empty()) NM_RETURN_IF_ERROR(Identify());
     if (list_.files.empty() && !dropped_) {
@@ -135,8 +135,9 @@ class Resolver {
   }
 
  private:
-  OpStatus AddPath(const std::string& path) {
-    NM_ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(path));
+  OpStatus AddPath(const std::string& written) {
+    NM_ASSIGN_OR_RETURN(const FileInfo info, FindWritten(fs_, options_.data_root, written));
+    const std::string& path = info.path;
     if (info.size >= 0) return AddFile(info, path.substr(path.rfind('/') + 1), true);
     NM_ASSIGN_OR_RETURN(const bool is_table, IsTable(fs_, path));
     if (is_table) return AddTable(path);
@@ -246,6 +247,15 @@ class Resolver {
 };
 
 }  // namespace
+
+OpResult<FileInfo> FindWritten(const FileSystem& fs, const std::string& root,
+                               const std::string& written) {
+  OpResult<FileInfo> info = fs.Stat(ResolvePath(root, written));
+  if (info.ok() || written.starts_with('/') || info.error().reason != "not_found") return info;
+  OperatorError error = std::move(info).error();
+  error.hint = fmt::format("relative paths start at {}", root);
+  return error;
+}
 
 OpResult<InputList> ResolveInputs(const FileSystem& fs, const InSpec& in,
                                   const ResolveOptions& options) {

@@ -51,6 +51,11 @@ struct ResolveOptions {
 OpResult<InputList> ResolveInputs(const FileSystem& fs, const InSpec& in,
                                   const ResolveOptions& options);
 
+// A path of a spec, below `root` if relative. Where such a one is not found, the hint says where it
+// was looked for.
+OpResult<FileInfo> FindWritten(const FileSystem& fs, const std::string& root,
+                               const std::string& written);
+
 // kConflict if a file of the list changed since it was resolved.
 OpStatus CheckInputsUnchanged(const FileSystem& fs, const InputList& list);
 
