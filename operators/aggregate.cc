@@ -309,8 +309,8 @@ class AggregateRun {
 };
 
 OpResult<std::string> RunAggregate(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(AggregateSpec spec, ParseSpec(text, ReadAggregate));
-  return AggregateRun(std::move(spec), context).Run();
+  NM_ASSIGN_OR_RETURN(const AggregateSpec spec, ParseSpec(text, ReadAggregate));
+  return RunRounds(context, [&] { return AggregateRun(spec, context).Run(); });
 }
 
 class AggregateOperator final : public Operator {

@@ -80,8 +80,9 @@ class Compaction {
  private:
   OpStatus Plan() {
     if (spec_.common.in->paths.size() != 1) return SpecError("/in/path", "must name one table");
-    table_ = ResolvePath(context_.data_root, spec_.common.in->paths[0]);
-    NM_RETURN_IF_ERROR(fs_.Stat(table_));
+    NM_ASSIGN_OR_RETURN(const FileInfo found,
+                        FindWritten(fs_, context_.data_root, spec_.common.in->paths[0]));
+    table_ = found.path;
     NM_ASSIGN_OR_RETURN(const bool is_table, IsTable(fs_, table_));
     if (!is_table) {
       OperatorError error = BadSpec("it is not a published table", "not_a_table",
@@ -304,7 +305,7 @@ class CompactOperator final : public Operator {
   OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
     const OpResult<CompactSpec> spec = ParseSpec(text, ReadCompact);
     if (!spec.ok()) return spec.error();
-    return ToOperatorResult(Compaction(*spec, context).Run());
+    return ToOperatorResult(RunRounds(context, [&] { return Compaction(*spec, context).Run(); }));
   }
 };
 

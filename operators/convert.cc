@@ -27,8 +27,7 @@ OpResult<InputFormat> CommonFormat(const InputList& inputs) {
   return format;
 }
 
-OpResult<std::string> RunConvert(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(const ConvertSpec spec, ParseSpec(text, ReadConvert));
+OpResult<std::string> RunConvert(const ConvertSpec& spec, const OperatorContext& context) {
   AttemptOptions options;
   options.semantics_version = kSemantics;
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<Attempt> attempt,
@@ -55,8 +54,10 @@ OpResult<std::string> RunConvert(std::string_view text, const OperatorContext& c
 
 class ConvertOperator final : public Operator {
  public:
-  OperatorResult Run(std::string_view spec, const OperatorContext& context) const override {
-    return ToOperatorResult(RunConvert(spec, context));
+  OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
+    const OpResult<ConvertSpec> spec = ParseSpec(text, ReadConvert);
+    if (!spec.ok()) return spec.error();
+    return ToOperatorResult(RunRounds(context, [&] { return RunConvert(*spec, context); }));
   }
 };
 

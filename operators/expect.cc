@@ -142,9 +142,9 @@ class ExpectRun {
 class ExpectOperator final : public Operator {
  public:
   OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
-    auto spec = ParseSpec(text, ReadExpect);
-    if (!spec.ok()) return std::move(spec).error();
-    return ToOperatorResult(ExpectRun(std::move(*spec), context).Run());
+    const OpResult<ExpectSpec> spec = ParseSpec(text, ReadExpect);
+    if (!spec.ok()) return spec.error();
+    return ToOperatorResult(RunRounds(context, [&] { return ExpectRun(*spec, context).Run(); }));
   }
 };
 

@@ -134,8 +134,7 @@ OpResult<WrittenTable> StageFiles(Attempt& attempt, const Sources& sources,
   return table;
 }
 
-OpResult<std::string> RunPublish(std::string_view text, const OperatorContext& context) {
-  NM_ASSIGN_OR_RETURN(const PublishSpec spec, ParseSpec(text, ReadPublish));
+OpResult<std::string> RunPublish(const PublishSpec& spec, const OperatorContext& context) {
   AttemptOptions options;
   options.semantics_version = kSemantics;
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<Attempt> attempt,
@@ -170,8 +169,10 @@ OpResult<std::string> RunPublish(std::string_view text, const OperatorContext& c
 
 class PublishOperator final : public Operator {
  public:
-  OperatorResult Run(std::string_view spec, const OperatorContext& context) const override {
-    return ToOperatorResult(RunPublish(spec, context));
+  OperatorResult Run(std::string_view text, const OperatorContext& context) const override {
+    const OpResult<PublishSpec> spec = ParseSpec(text, ReadPublish);
+    if (!spec.ok()) return spec.error();
+    return ToOperatorResult(RunRounds(context, [&] { return RunPublish(*spec, context); }));
   }
 };
 

@@ -11,6 +11,7 @@ namespace nightmill {
 namespace {
 
 constexpr std::int64_t kMinMemory = 16 << 20;
+constexpr int kMaxRounds = 5;
 
 // Fields joined by a byte that none of them holds.
 std::string HashOf(std::initializer_list<std::string_view> fields) {
@@ -41,6 +42,21 @@ int EffectiveThreads(const CommonSpec& spec, const OperatorContext& context) {
 std::int64_t EffectiveMemory(const CommonSpec& spec, const OperatorContext& context) {
   const std::int64_t wanted = spec.memory_bytes.value_or(context.memory_bytes);
   return std::max(kMinMemory, std::min(wanted, context.memory_bytes));
+}
+
+OpResult<std::string> RunRounds(const OperatorContext& context,
+                                const std::function<OpResult<std::string>()>& round) {
+  for (int i = 1; true; ++i) {
+    OpResult<std::string> result = round();
+    if (result.ok() || result.error().code != OperatorErrorCode::kConflict) return result;
+    if (context.cancelled->load(std::memory_order_relaxed)) return Cancelled();
+    if (i == kMaxRounds) {
+      OperatorError error = std::move(result).error();
+      error.message += fmt::format(", {} times in a row", kMaxRounds);
+      return error;
+    }
+    context.log(fmt::format("{}; starts anew", ToLine(result.error())));
+  }
 }
 
 Attempt::Attempt(const OperatorContext& context, const CommonSpec& spec)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,13 @@ class Attempt {
   std::vector<std::pair<std::string, double>> phases_;
   PhaseTimer phase_timer_;
 };
+
+// Runs an operator from step 2 on: to resolve its inputs and output anew, compute and publish. A
+// round that ends in kConflict, because an input changed under it or another writer published the
+// same partition, is followed by another on what is there now, five rounds in all. Rounds of
+// writers who race cannot all fail, since a publish is lost only to another one that was made.
+OpResult<std::string> RunRounds(const OperatorContext& context,
+                                const std::function<OpResult<std::string>()>& round);
 
 // threads and memory of a run: the smaller of the spec's and the host's, at least 1 thread and 16
 // MiB.
