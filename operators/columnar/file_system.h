@@ -91,7 +91,7 @@ const FileSystem& LocalFileSystem();
 // `path` if absolute, else below `root`; "." and ".." parts are resolved, no trailing slash.
 std::string ResolvePath(std::string_view root, std::string_view path);
 // An error of a system call: kIo with the path, the reason word of errno ("not_found", "no_space",
-// "permission", "io") and a hint.
+// "too_large", "permission", "io") and a hint; where space is short, with what is left of it.
 OperatorError IoError(const std::string& path, std::string_view action, int error_number);
 
 }  // namespace nightmill

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,7 +112,7 @@ class LocalOutput final : public OutputFile {
     while (!bytes.empty()) {
       const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
       if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return IoError(path_, "write", errno);
+      if (put < 0) return IoError(path_, WhatToWrite(bytes.size()), errno);
       written_ += put;
       bytes.remove_prefix(static_cast<std::size_t>(put));
     }
@@ -122,6 +123,7 @@ class LocalOutput final : public OutputFile {
 
   OpStatus Commit(const std::string& path) override {
     NM_RETURN_IF_ERROR(SyncFd(path_, fd_.get()));
+    // Some file systems tell only here that there was no room for what write() took.
     if (const int error = fd_.Close(); error != 0) return IoError(path_, "close", error);
     if (::rename(path_.c_str(), path.c_str()) != 0)
       return IoError(path, "put it into place", errno);
@@ -142,6 +144,10 @@ class LocalOutput final : public OutputFile {
   }
 
  private:
+  std::string WhatToWrite(std::size_t bytes) const {
+    return "write " + std::to_string(bytes) + " bytes after the first " + std::to_string(written_);
+  }
+
   Fd fd_;
   std::string path_;
   std::int64_t written_ = 0;
@@ -332,6 +338,18 @@ class LocalFs final : public FileSystem {
   }
 };
 
+// What is left on the file system of a path, which may be absent itself.
+std::string FreeSpace(const std::string& path) {
+  std::filesystem::path at(path);
+  struct statvfs fs;
+  while (::statvfs(at.c_str(), &fs) != 0) {
+    if (!at.has_parent_path() || at == at.parent_path()) return "make room on this file system";
+    at = at.parent_path();
+  }
+  return std::to_string(std::uint64_t{fs.f_bavail} * fs.f_frsize) +
+         " bytes are free on the file system of " + at.string() + "; make room there";
+}
+
 }  // namespace
 
 const FileSystem& LocalFileSystem() {
@@ -352,12 +370,16 @@ OperatorError IoError(const std::string& path, std::string_view action, int erro
   switch (error_number) {
     case ENOENT:
       reason = "not_found";
-      hint = "check the path; relative paths start at the data root";
+      hint = "check the path";
       break;
     case ENOSPC:
     case EDQUOT:
       reason = "no_space";
-      hint = "free space on this file system";
+      hint = FreeSpace(path);
+      break;
+    case EFBIG:
+      reason = "too_large";
+      hint = "raise the limit of file sizes (ulimit -f), or lower target_mb";
       break;
     case EACCES:
     case EPERM:

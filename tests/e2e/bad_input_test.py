@@ -35,6 +35,13 @@ BAD_DAGS = (
      (":2:", "error NM1")),
     ("unknown_key", '{"dag_id": "a", "taks": [],\n  "tasks": [{"id": "x", %s}]}' % SHELL,
      (":1:17: error NM2", 'unknown key "taks"')),
+    ("native_expression", '{"dag_id": "a", "tasks": [{"id": "x", "type": "aggregate", "in": "a",'
+     ' "out": "b", "keys": ["k"],\n'
+     '   "features": [{"name": "n", "fn": "count", "where": "v >"}]}]}',
+     (":2:55: error NM327", "expected a value", "/tasks/0/features/0/where")),
+    ("native_field", '{"dag_id": "a", "tasks": [{"id": "x", "type": "aggregate", "in": "a",'
+     ' "out": "b", "keys": ["k"],\n   "features": [{"name": "n", "fn": "sum"}]}]}',
+     (":2:17: error NM202", '"col" is missing', "sum needs it", "/tasks/0/features/0")),
     ("empty", "", (":1:1: error NM1",)),
 )
 
@@ -239,6 +246,23 @@ class BadDataTest(harness.DaemonTest):
                     self.assertIn(part, answer.stderr)
                 self.assertEqual(self.bytes_of("table"), self.before)
         self.assertEqual(self.daemon.cli("op", "run", "nowhere.json").returncode, 3)
+
+    def test_where_relative_paths_start(self):
+        spec = self.convert("good.csv") | {"in": {"path": "absent.csv", "format": "csv"}}
+        path = self.daemon.write("spec.json", json.dumps(spec))
+        for words, start in (([], self.daemon.files), (["--data-root", self.data], self.data)):
+            answer = harness.run("op", "run", path, *words, env=self.daemon.env,
+                                 cwd=self.daemon.files)
+            self.assertEqual(answer.returncode, 3, answer.stderr)
+            self.assertIn(f"relative paths start at {start})", answer.stderr)
+        compact = {"type": "compact", "in": "absent"}
+        answer = self.op(compact)
+        self.assertEqual(answer.returncode, 3, answer.stderr)
+        self.assertIn("relative paths start at ", answer.stderr)
+        self.daemon.apply({"dag_id": "lost", "tasks": [{"id": "x", **spec}]})
+        self.daemon.cli("run", "trigger", "lost", "--wait")
+        failure = self.daemon.tasks("lost")["x"]["failure"]
+        self.assertIn(f"relative paths start at {self.data}", json.dumps(failure))
 
     def test_runs(self):
         cases = self.cases()
