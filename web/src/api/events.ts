@@ -121,6 +121,7 @@ async function open(): Promise<void> {
   flight?.abort();
   const mine = new AbortController();
   flight = mine;
+  const started = performance.now();
   followed = [...new Set([...ALWAYS, ...wanted.keys(), ...[...others.values()].flat()])]
     .sort()
     .join(',');
@@ -136,7 +137,9 @@ async function open(): Promise<void> {
         setLink('live');
       },
     });
-    if (flight === mine) openSoon(0); // the server ends streams that are half an hour old
+    // The server ends streams that are half an hour old; one that ends at once is broken.
+    if (performance.now() - started < FIRST_WAIT_MS) throw new Error('the stream ended at once');
+    if (flight === mine) openSoon(0);
   } catch {
     if (flight !== mine || mine.signal.aborted) return;
     setLink(wait > FIRST_WAIT_MS ? 'polling' : 'connecting');

@@ -238,6 +238,9 @@ export function DagsPage() {
               <DagRow dag={dag} picked={picked.has(dag.dag_id)} onPick={() => pick(dag.dag_id)} />
             )}
           </VirtualRows>
+          {(view.data?.total_entries ?? 0) > all.length && (
+            <p class="muted">The first {count(all.length)} of {count(view.data.total_entries)}.</p>
+          )}
           {all.length === 0 && (
             <Empty
               text="No DAG yet. Write one and apply it:"

@@ -254,7 +254,11 @@ export default function TaskPage() {
             )}
             <Failure task={one ?? ti} />
             <Tries tries={tries} chosen={chosen} onChoose={(n) => query.set({ try: String(n) })} />
-            <ProblemNote problem={log.problem} />
+            {log.problem?.status === 404 ? (
+              <p class="muted">This try has no log. {log.problem.detail}</p>
+            ) : (
+              <ProblemNote problem={log.problem} />
+            )}
             {one ? (
               <LogView
                 log={log}

@@ -49,6 +49,11 @@ export async function findSession(): Promise<void> {
   }
 }
 
+// A link with a login code, opened where the page is shown already.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#login=')) void findSession();
+});
+
 export async function logIn(token: string): Promise<void> {
   begin(await send<Session>('POST', '/auth/login', { token }));
 }

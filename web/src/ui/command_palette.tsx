@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
 
 import { get } from '../api/client';
-import type { DagCollection, DagRunCollection } from '../api/types';
+import type { DagCollection, DagRunCollection, GraphAnswer } from '../api/types';
 import { fuzzyWords } from '../base/format';
 import { to, withQuery } from '../base/url';
 import { logOut } from '../store/session';
@@ -22,6 +22,7 @@ interface Item {
 }
 
 const MOST_SHOWN = 12;
+const MOST_TASKS = 2_000;
 
 function actions(go: (place: string) => void): Item[] {
   const place = (text: string, href: string): Item => ({ kind: 'page', text, run: () => go(href) });
@@ -41,6 +42,24 @@ function actions(go: (place: string) => void): Item[] {
     { kind: 'action', text: 'Keyboard help', run: () => (helpOpen.value = true) },
     { kind: 'action', text: 'Log out', run: () => void logOut() },
   ];
+}
+
+// Tasks of the DAG that is shown; in a run, the run's own.
+async function findTasks(go: (place: string) => void): Promise<Item[]> {
+  const [, dag, , run] = /^\/dags\/([^/]+)(\/runs\/([^/]+))?/.exec(location.pathname) ?? [];
+  if (!dag) return [];
+  const id = decodeURIComponent(dag);
+  const graph = await get<GraphAnswer>(`/ui/graph/${dag}`);
+  return graph.nodes.slice(0, MOST_TASKS).map((node) => ({
+    kind: 'task',
+    text: node.task_id,
+    run: () =>
+      go(
+        run
+          ? to.task(id, decodeURIComponent(run), node.task_id)
+          : withQuery(to.graph(id), { task: node.task_id }),
+      ),
+  }));
 }
 
 async function find(text: string, go: (place: string) => void): Promise<Item[]> {
@@ -78,9 +97,13 @@ export function CommandPalette() {
   const [, go] = useLocation();
   const [text, setText] = useState('');
   const [found, setFound] = useState<Item[]>([]);
+  const [tasks, setTasks] = useState<Item[]>([]);
   const [at, setAt] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
+  useEffect(() => {
+    findTasks(go).then(setTasks, () => undefined);
+  }, []);
   useEffect(() => {
     let wanted = true;
     const timer = setTimeout(() => {
@@ -96,13 +119,13 @@ export function CommandPalette() {
   }, [text]);
   const shown = useMemo(
     () =>
-      [...actions(go), ...found]
+      [...actions(go), ...tasks, ...found]
         .map((item) => ({ item, score: fuzzyWords(text, `${item.text} ${item.kind}`) }))
         .filter((row) => row.score !== null)
         .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
         .slice(0, MOST_SHOWN)
         .map((row) => row.item),
-    [text, found],
+    [text, found, tasks],
   );
   const close = () => {
     paletteOpen.value = false;

@@ -14,6 +14,7 @@ export interface LogText {
 
 export interface LogState {
   lines: LogText[];
+  dropped: number; // lines before these that are no longer kept
   open: boolean; // may still grow
   problem: Problem | null;
   loaded: boolean;
@@ -22,6 +23,8 @@ export interface LogState {
 // More than this is not kept in the page: the end is what matters, the rest can be downloaded.
 export const MOST_LINES = 200_000;
 const LONGEST_LINE = 8_192;
+const FEW_LINES = 1_000;
+const NOTHING: LogState = { lines: [], dropped: 0, open: false, problem: null, loaded: false };
 
 export function clip(line: LogLine): LogText {
   const text = line.event;
@@ -35,22 +38,18 @@ export function clip(line: LogLine): LogText {
 // `key` changes when the try does. The whole log first, in pieces; then, while it is open, the live
 // tail.
 export function useLog(address: string | null, mapIndex: number): LogState {
-  const [state, setState] = useState<LogState>({
-    lines: [],
-    open: false,
-    problem: null,
-    loaded: false,
-  });
-  const lines = useRef<LogText[]>([]);
+  const [state, setState] = useState<LogState>(NOTHING);
+  const kept = useRef({ lines: [] as LogText[], dropped: 0 });
   useEffect(() => {
-    lines.current = [];
-    setState({ lines: [], open: false, problem: null, loaded: false });
+    kept.current = { lines: [], dropped: 0 };
+    setState(NOTHING);
     if (address === null) return undefined;
     const stop = new AbortController();
     const add = (more: LogLine[], open: boolean) => {
-      const next = lines.current.concat(more.map(clip));
-      lines.current = next.length > MOST_LINES ? next.slice(-MOST_LINES) : next;
-      setState({ lines: lines.current, open, problem: null, loaded: true });
+      const next = kept.current.lines.concat(more.map(clip));
+      const over = Math.max(0, next.length - MOST_LINES);
+      kept.current = { lines: next.slice(over), dropped: kept.current.dropped + over };
+      setState({ ...kept.current, open, problem: null, loaded: true });
     };
     const map = mapIndex >= 0 ? mapIndex : null;
     const follow = async (token: string): Promise<void> => {
@@ -87,16 +86,16 @@ export function useLog(address: string | null, mapIndex: number): LogState {
         );
         add(answer.content, answer.open);
         const next: string | null = answer.continuation_token;
-        if (next === null || next === token) return;
-        // Nothing new in an open log: the rest comes live.
-        if (answer.open && answer.content.length === 0) return follow(next);
-        if (answer.open && token === null && answer.content.length < 1000) return follow(next);
+        if (next === null) return;
+        // Hardly anything new in an open log: the rest comes live.
+        if (answer.open && answer.content.length < FEW_LINES) return follow(next);
+        if (next === token) return;
         token = next;
       }
     };
     load().catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      setState({ lines: lines.current, open: false, problem: asProblem(error), loaded: true });
+      setState({ ...kept.current, open: false, problem: asProblem(error), loaded: true });
     });
     return () => stop.abort();
   }, [address, mapIndex]);

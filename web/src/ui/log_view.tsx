@@ -130,7 +130,7 @@ export function LogView({
       setMarked(line);
       if (line > 0 && box.current) {
         setFollows(false);
-        box.current.scrollTop = (line - 4) * LINE;
+        box.current.scrollTop = (line - log.dropped - 4) * LINE;
       }
     };
     addEventListener('hashchange', go);
@@ -201,10 +201,10 @@ export function LogView({
           {numbers.map((index, i) => (
             <Line
               key={index}
-              number={index + 1}
+              number={log.dropped + index + 1}
               at={from + i}
               line={log.lines[index] ?? NO_LINE}
-              mark={marked === index + 1}
+              mark={marked === log.dropped + index + 1}
               times={times}
             />
           ))}
