@@ -32,6 +32,11 @@ struct DagReply {
   bool changed = false;  // a new version was stored
 };
 
+struct AlertReply {
+  AlertRow alert;
+  std::vector<DeliveryRow> deliveries;
+};
+
 namespace command {
 
 struct StartAttempt {
@@ -56,7 +61,8 @@ struct Poke {
 struct LoadRun {
   RunKey run;
 };
-using ReplyBody = std::variant<std::monostate, DagReply, DagRunRow, BackfillReply, PoolRow>;
+using ReplyBody =
+    std::variant<std::monostate, DagReply, DagRunRow, BackfillReply, PoolRow, AlertReply>;
 struct Reply {
   RequestId request;
   Result<ReplyBody> body;

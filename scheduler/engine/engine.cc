@@ -8,6 +8,7 @@
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
 #include "scheduler/engine/dags.h"
+#include "scheduler/engine/outbox.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/readiness.h"
 #include "scheduler/engine/record.h"
@@ -29,6 +30,8 @@ void Handle(EngineState& state, const Event& event) {
                  [&](const event::CreateBackfill& e) { OnCreateBackfill(state, e); },
                  [&](const event::ControlBackfill& e) { OnControlBackfill(state, e); },
                  [&](const event::PutPool& e) { OnPutPool(state, e); },
+                 [&](const event::PostAlert& e) { OnPostAlert(state, e); },
+                 [&](const event::Redeliver& e) { OnRedeliver(state, e); },
                  [&](const event::WorkerUp& e) { OnWorkerUp(state, e); },
                  [&](const event::WorkerDown& e) { OnWorkerDown(state, e); },
                  [&](const event::AttemptStarted& e) { OnAttemptStarted(state, e); },

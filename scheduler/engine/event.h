@@ -76,6 +76,20 @@ struct PutPool {
   PoolRow pool;
 };
 
+// An alert that the daemon raises itself: a sample, a notifier that was turned off. Id and instant
+// are the engine's to give; who gets it is decided already.
+struct PostAlert {
+  RequestId request;
+  AlertRow alert;
+  std::vector<std::string> notifiers;
+};
+// An ended delivery goes into the outbox once more, as it is but for being due now.
+struct Redeliver {
+  RequestId request;
+  AlertRow alert;
+  DeliveryRow delivery;
+};
+
 // A worker said hello. `open` are the attempts it holds (also process trees of an earlier
 // incarnation that are not proved dead yet), `results` what its spool kept, `lost` those whose
 // processes are proved dead without a result. Attempts of this worker in none of the three never
@@ -128,8 +142,8 @@ struct StopDispatch {
 };
 
 using Event = std::variant<ApplyDag, SetDagPaused, TriggerRun, CancelRun, CreateBackfill,
-                           ControlBackfill, PutPool, WorkerUp, WorkerDown, AttemptStarted,
-                           AttemptFinished, PokeFinished, RunLoaded, StopDispatch>;
+                           ControlBackfill, PutPool, PostAlert, Redeliver, WorkerUp, WorkerDown,
+                           AttemptStarted, AttemptFinished, PokeFinished, RunLoaded, StopDispatch>;
 
 }  // namespace nightmill::event
 

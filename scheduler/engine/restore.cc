@@ -217,6 +217,7 @@ void Restore(EngineState& state, const Snapshot& snapshot, const DagLibrary& lib
   state.last_attempt = snapshot.last_attempt;
   state.last_backfill = snapshot.last_backfill;
   state.last_event = snapshot.last_event;
+  state.last_alert = snapshot.last_alert;
   for (const PoolRow& pool : snapshot.pools) state.pools[pool.name].row = pool;
   RestoreDags(state, snapshot, library);
   auto rows = snapshot.tasks.begin();

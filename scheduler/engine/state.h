@@ -150,6 +150,7 @@ struct EngineState {
   AttemptId last_attempt;
   BackfillId last_backfill;
   EventId last_event;
+  AlertId last_alert;
   std::int64_t last_poke = 0;
 
   std::map<std::string, LiveDag, std::less<>> dags;

@@ -97,6 +97,17 @@ void Database::Fold(const std::vector<Change>& changes) {
                      EXPECT_EQ(row.id.value, last + 1) << "a gap in the event ids";
                      events.push_back(row);
                    },
+                   [&](const AlertRow& row) {
+                     const std::int64_t last = alerts.empty() ? 0 : alerts.back().alert.value;
+                     EXPECT_EQ(row.alert.value, last + 1) << "a gap in the alert ids";
+                     alerts.push_back(row);
+                   },
+                   [&](const DeliveryRow& row) {
+                     deliveries[{row.alert, row.notifier}] = row;
+                   },
+                   [&](const SlaRow& row) {
+                     slas[{row.dag_id, row.name, row.slot, row.map_index}] = row;
+                   },
                },
                change);
   }
@@ -137,7 +148,13 @@ Snapshot Database::Active(Epoch epoch, const DagLibrary& library) const {
       snapshot.taken_dates.emplace_back(row.dag_id, *row.logical_date);
     }
   }
+  for (const auto& [key, row] : slas) {
+    const bool live = row.state == SlaState::kArmed || row.state == SlaState::kWarned ||
+                      row.state == SlaState::kMissed;
+    if (live) snapshot.slas.push_back(row);
+  }
   if (!events.empty()) snapshot.last_event = events.back().id;
+  if (!alerts.empty()) snapshot.last_alert = alerts.back().alert;
   return snapshot;
 }
 

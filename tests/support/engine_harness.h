@@ -35,6 +35,9 @@ struct Database {
   std::map<std::pair<BackfillId, int>, BackfillSlotRow> backfill_slots;
   std::map<std::pair<std::string, Instant>, SlotRow> slots;
   std::vector<EventRow> events;
+  std::vector<AlertRow> alerts;
+  std::map<std::pair<AlertId, std::string>, DeliveryRow> deliveries;
+  std::map<std::tuple<std::string, std::string, Instant, int>, SlaRow> slas;
 
   void Fold(const std::vector<Change>& changes);
   // What Store::LoadActive and recovery would give.
