@@ -315,6 +315,31 @@ function redeliver(world, [id]) {
   return row;
 }
 
+function importErrors(world, parts, query) {
+  const message = `no task "${HOSTILE[0]}"`;
+  const place = 'dags/orders.json:17:60';
+  const row = {
+    import_error_id: 1,
+    timestamp: iso(world.start - 3_600_000),
+    filename: 'dags/orders.json',
+    bundle_name: 'nightmill',
+    stack_trace: `${place}: error NM302: ${message}   at /tasks/3/depends_on/0`,
+    diagnostics: [
+      {
+        code: 'NM302',
+        severity: 'error',
+        pointer: '/tasks/3/depends_on/0',
+        file: 'dags/orders.json',
+        line: 17,
+        col: 60,
+        message,
+        hint: 'did you mean "gate"?',
+      },
+    ],
+  };
+  return page('import_errors', [row], query);
+}
+
 const V2 = '/api/v2';
 const RUN = `${V2}/dags/{}/dagRuns/{}`;
 const TI = `${RUN}/taskInstances/{}`;
@@ -466,6 +491,7 @@ export const ROUTES = [
   ['PUT', `${V2}/backfills/{}/pause`, control('paused')],
   ['PUT', `${V2}/backfills/{}/unpause`, control('active')],
   ['PUT', `${V2}/backfills/{}/cancel`, control('cancelled')],
+  ['GET', `${V2}/importErrors`, importErrors],
   [
     'GET',
     `${V2}/pools`,

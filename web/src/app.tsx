@@ -196,8 +196,6 @@ function Shell() {
     // Reading and Tab go on in the new page's content, not where the old page's link was.
     if (shown.current) document.getElementById('main')?.focus({ preventScroll: true });
     shown.current = true;
-    const last = place.split('/').filter(Boolean).pop() ?? 'Home';
-    document.title = `${decodeURIComponent(last)} - Nightmill`;
   }, [place]);
   return (
     <div class="shell">

@@ -26,6 +26,7 @@ export type DryRun = Schemas['DryRunBackfillCollectionResponse'];
 export type GraphAnswer = Schemas['GraphResponse'];
 export type GridAnswer = Schemas['GridResponse'];
 export type HomeAnswer = Schemas['HomeResponse'];
+export type ImportErrorCollection = Schemas['ImportErrorCollectionResponse'];
 export type LogAnswer = Schemas['TaskInstancesLogResponse'];
 export type LogLine = Schemas['StructuredLogMessage'];
 export type LogTail = Schemas['LogTailEvent'];

@@ -192,6 +192,13 @@ export function GridView(props: GridProps) {
   };
   return (
     <div class="grid-wrap">
+      <p class="grid-tip small muted" aria-hidden="true">
+        {hover
+          ? cellText(data, rows, hover)
+          : focused
+            ? cellText(data, rows, current)
+            : 'Arrows move, Space shows, Enter opens, x selects, c clears'}
+      </p>
       <div
         ref={box}
         class="grid-box"
@@ -249,13 +256,6 @@ export function GridView(props: GridProps) {
           </div>
         </div>
       </div>
-      <p class="grid-tip small muted" aria-hidden="true">
-        {hover
-          ? cellText(data, rows, hover)
-          : focused
-            ? cellText(data, rows, current)
-            : 'Arrows move, Space shows, Enter opens, x selects, c clears'}
-      </p>
     </div>
   );
 }

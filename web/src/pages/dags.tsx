@@ -16,6 +16,7 @@ import { useQuery } from '../ui/query';
 import { VirtualRows } from '../ui/rows';
 import { Glyph } from '../ui/state';
 import { Ago } from '../ui/time';
+import { ImportErrors } from './import_errors';
 
 const ROW = 44;
 const SHOWS: [string, string][] = [
@@ -222,6 +223,7 @@ export function DagsPage() {
           </span>
         )}
       </div>
+      <ImportErrors />
       <ProblemNote problem={view.error} />
       {view.data && (
         <div class="dag-list">

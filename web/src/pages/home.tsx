@@ -6,6 +6,7 @@ import { count, plural, runLabel } from '../base/format';
 import { to } from '../base/url';
 import { setServerTime } from '../store/clock';
 import { ofBackfills, useEvery, useResource } from '../store/resource';
+import { session } from '../store/session';
 import { BackfillLine } from './backfill_line';
 import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
 import { Ago, Countdown } from '../ui/time';
@@ -90,6 +91,10 @@ function Health({ home }: { home: HomeAnswer }) {
           </span>
         </li>
       ))}
+      {session.value?.durability === 'process' && (
+        <li class="chip health warning">a power failure may lose the last changes</li>
+      )}
+      {session.value?.shares_root && <li class="chip health warning">tasks run as root</li>}
     </ul>
   );
 }

@@ -1,5 +1,6 @@
 // Small parts that every page uses.
 import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 
 import type { Problem } from '../api/client';
@@ -17,6 +18,13 @@ interface HeadProps {
 }
 
 export function PageHead({ title, crumbs, below, children }: HeadProps) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The browser's tab says what is shown and of which DAG.
+  useEffect(() => {
+    const above = (crumbs ?? []).slice(1).map((one) => one.text);
+    const words = [heading.current?.textContent?.trim(), ...above.reverse()];
+    document.title = `${words.filter(Boolean).join(' · ')} - Nightmill`;
+  });
   return (
     <div class="page-head">
       <div class="titles stack tight">
@@ -31,7 +39,7 @@ export function PageHead({ title, crumbs, below, children }: HeadProps) {
             </ol>
           </nav>
         )}
-        <h1 class="row wrap">{title}</h1>
+        <h1 ref={heading} class="row wrap">{title}</h1>
         {below}
       </div>
       {children && <div class="actions">{children}</div>}
