@@ -146,6 +146,30 @@ test('a refresh keeps filter, scroll and selection', { skip: REAL }, async () =>
   await page.getByText('1 cell selected').waitFor();
 });
 
+test('memory stays flat under thousands of events', { skip: REAL }, async () => {
+  await page.goto(`${site.url}/dags/big_grid?n=100`);
+  await page.locator('.grid-canvas').waitFor();
+  await settled(page);
+  const tools = await page.context().newCDPSession(page);
+  const heap = async () => {
+    await tools.send('HeapProfiler.collectGarbage');
+    return (await tools.send('Runtime.getHeapUsage')).usedSize;
+  };
+  const run = site.world.runs.filter((one) => one.dag === 'big_grid').at(-1);
+  const storm = async (events) => {
+    for (let i = 0; i < events; i++) {
+      site.world.setTask(run, run.tis[i % 900], i % 2 ? 'running' : 'success');
+      if (i % 200 === 0) await new Promise((done) => setTimeout(done, 50));
+    }
+    await settled(page);
+  };
+  await storm(1_000);
+  const before = await heap();
+  await storm(6_000);
+  const grown = (await heap()) - before;
+  assert.ok(grown < 4_000_000, `${grown} bytes`);
+});
+
 test('one stream of events for several tabs', { skip: REAL }, async () => {
   const context = page.context();
   const tabs = [await context.newPage(), await context.newPage()];

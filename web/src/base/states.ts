@@ -68,6 +68,28 @@ export const PALETTE_STATES: StateWord[] = [
   'skipped',
   'deferred',
 ];
+// The colours of Airflow 2, for eyes that have learned them; they are hard to tell apart for many.
+const CLASSIC: Partial<Record<StateWord, [string, string]>> = {
+  success: ['#008000', '#fff'],
+  running: ['#00ff00', '#000'],
+  failed: ['#ff0000', '#000'],
+  upstream_failed: ['#ffa500', '#000'],
+  up_for_retry: ['#ffd700', '#000'],
+  queued: ['#808080', '#000'],
+  scheduled: ['#d2b48c', '#000'],
+  skipped: ['#ff69b4', '#000'],
+  deferred: ['#9370db', '#000'],
+  restarting: ['#ee82ee', '#000'],
+};
+
+// To be called before anything is drawn: tiles and glyphs are made once.
+export function takeClassicColours(): void {
+  for (const [state, [fill, ink]] of Object.entries(CLASSIC)) {
+    const old = LOOKS[state as StateWord];
+    LOOKS[state as StateWord] = { ...old, fill, ink, outlineOnLight: true, outlineOnDark: true };
+  }
+}
+
 export const OUTLINE = { light: '#57606a', dark: '#8b949e' } as const;
 
 export function stateOf(word: string | null | undefined): StateWord {

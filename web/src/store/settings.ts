@@ -1,6 +1,7 @@
 // What a reader prefers, kept in this browser: zone of times, light or dark.
 import { effect, signal } from '@preact/signals';
 
+import { takeClassicColours } from '../base/states';
 import { readSetting, writeSetting } from '../base/storage';
 import type { ZoneChoice } from '../base/time';
 
@@ -12,7 +13,14 @@ export const scheme = signal<Scheme>((readSetting('scheme') as Scheme | null) ??
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
 export const dark = signal(false);
 
+// Drawn pictures are kept: another palette starts the page anew.
+export function choosePalette(name: 'nightmill' | 'classic'): void {
+  writeSetting('palette', name);
+  location.reload();
+}
+
 export function startSettings(): void {
+  if (readSetting('palette') === 'classic') takeClassicColours();
   const settle = () => {
     dark.value = scheme.value === 'dark' || (scheme.value === 'system' && systemDark.matches);
     document.documentElement.dataset.scheme = dark.value ? 'dark' : 'light';

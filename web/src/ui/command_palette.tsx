@@ -9,7 +9,7 @@ import type { DagCollection, DagRunCollection, GraphAnswer } from '../api/types'
 import { fuzzyWords } from '../base/format';
 import { to, withQuery } from '../base/url';
 import { logOut } from '../store/session';
-import { scheme, zone } from '../store/settings';
+import { choosePalette, scheme, zone } from '../store/settings';
 import { Dialog } from './dialog';
 
 export const paletteOpen = signal(false);
@@ -37,6 +37,8 @@ function actions(go: (place: string) => void): Item[] {
     { kind: 'action', text: 'Colours: as the system', run: () => (scheme.value = 'system') },
     { kind: 'action', text: 'Colours: light', run: () => (scheme.value = 'light') },
     { kind: 'action', text: 'Colours: dark', run: () => (scheme.value = 'dark') },
+    { kind: 'action', text: 'States: clear colours', run: () => choosePalette('nightmill') },
+    { kind: 'action', text: 'States: classic colours', run: () => choosePalette('classic') },
     { kind: 'action', text: 'Times in UTC', run: () => (zone.value = 'utc') },
     { kind: 'action', text: 'Times in local time', run: () => (zone.value = 'local') },
     { kind: 'action', text: 'Keyboard help', run: () => (helpOpen.value = true) },
