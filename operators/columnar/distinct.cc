@@ -73,22 +73,15 @@ std::uint8_t SmallDomain::Number(std::string_view text) {
   return number;
 }
 
-int DistinctSet::BitsFor(std::size_t entries) {
-  // At most 5/8 full: unsuccessful probes stay within a cache line.
-  return std::max(4, static_cast<int>(std::bit_width(entries * 8 / 5)));
-}
-
 std::int64_t DistinctSet::bytes() const {
-  return static_cast<std::int64_t>(slots_.size() * sizeof(std::uint64_t) +
-                                   entries_.capacity() * sizeof(Entry));
+  return static_cast<std::int64_t>(index_.bytes() + entries_.capacity() * sizeof(Entry));
 }
 
 std::int64_t DistinctSet::BytesFor(std::size_t extra) const {
   const std::size_t need = entries_.size() + extra;
-  std::size_t slots = slots_.size(), entries = entries_.capacity();
-  if (need * 8 / 5 >= slots) slots += std::size_t{1} << BitsFor(need);  // old and new at once
-  if (need > entries) entries += std::max(need, entries * 3 / 2);
-  return static_cast<std::int64_t>(slots * sizeof(std::uint64_t) + entries * sizeof(Entry));
+  std::size_t entries = entries_.capacity();
+  if (need > entries) entries += std::max(need, entries * 3 / 2);  // old and new at once
+  return static_cast<std::int64_t>(index_.BytesFor(need) + entries * sizeof(Entry));
 }
 
 void DistinctSet::Reserve(std::size_t extra) {
@@ -96,20 +89,7 @@ void DistinctSet::Reserve(std::size_t extra) {
   if (need > entries_.capacity()) {
     entries_.reserve(std::max(need, entries_.capacity() * 3 / 2));
   }
-  if (need * 8 / 5 < slots_.size()) return;
-  const int bits = BitsFor(need);
-  std::vector<std::uint64_t> slots(std::size_t{1} << bits, 0);
-  const std::size_t mask = slots.size() - 1;
-  const int shift = 32 - bits;
-  for (const std::uint64_t slot : slots_) {
-    if (slot == 0) continue;
-    std::size_t at = (slot >> 32) >> shift;
-    while (slots[at] != 0) at = (at + 1) & mask;
-    slots[at] = slot;
-  }
-  slots_ = std::move(slots);
-  mask_ = mask;
-  shift_ = shift;
+  index_.Reserve(need);
 }
 
 }  // namespace nightmill

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "operators/columnar/hash_index.h"
 #include "operators/columnar/key_hash.h"
 
 namespace nightmill {
@@ -92,22 +93,17 @@ class DistinctSet {
                                                    high ^ kXxhPrime2 ^ (group * kXxhPrime5)) >>
                                       16);
   }
-  void Prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  void Prefetch(std::uint32_t hash) const { index_.Prefetch(hash); }
   // True if the pair is new. `hash` is Hash() of the other arguments.
   bool Add(std::uint32_t hash, std::uint32_t group, std::uint32_t tag, std::uint64_t low,
            std::uint64_t high) {
-    std::size_t at = hash >> shift_;
-    while (true) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) break;
-      if (static_cast<std::uint32_t>(slot >> 32) == hash) {
-        const Entry& e = entries_[static_cast<std::uint32_t>(slot) - 1];
-        if (e.low == low && e.high == high && e.group == group && e.tag == tag) return false;
-      }
-      at = (at + 1) & mask_;
-    }
+    const auto next = static_cast<std::uint32_t>(entries_.size());
+    const std::uint32_t at = index_.FindOrNote(hash, next, [&](std::uint32_t position) {
+      const Entry& e = entries_[position];
+      return e.low == low && e.high == high && e.group == group && e.tag == tag;
+    });
+    if (at != next) return false;
     entries_.push_back({low, high, group, tag});
-    slots_[at] = (std::uint64_t{hash} << 32) | entries_.size();
     return true;
   }
 
@@ -116,12 +112,9 @@ class DistinctSet {
     std::uint64_t low, high;
     std::uint32_t group, tag;
   };
-  static int BitsFor(std::size_t entries);
 
-  std::vector<std::uint64_t> slots_;  // hash in the upper half, entry + 1 in the lower; 0: empty
+  HashIndex<8> index_;
   std::vector<Entry> entries_;
-  std::size_t mask_ = 0;
-  int shift_ = 31;
 };
 
 }  // namespace nightmill

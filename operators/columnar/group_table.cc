@@ -10,10 +10,6 @@ namespace {
 constexpr std::size_t kPageBytes = 256u << 10;
 constexpr std::size_t kFirstSlots = 1024;
 
-int BitsFor(std::size_t groups) {
-  return std::max(4, static_cast<int>(std::bit_width(groups * 2)));
-}
-
 std::int64_t Bytes(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 }  // namespace
@@ -70,16 +66,13 @@ GroupTable::GroupTable(std::size_t row_bytes, std::vector<std::uint64_t> initial
   CHECK(initial_.size() * sizeof(std::uint64_t) == row_bytes_);
 }
 
-std::int64_t GroupTable::bytes() const {
-  return Bytes(slots_.size() * sizeof(std::uint64_t) + capacity_ * row_bytes_);
-}
+std::int64_t GroupTable::bytes() const { return Bytes(index_.bytes() + capacity_ * row_bytes_); }
 
 std::int64_t GroupTable::BytesFor(std::size_t extra) const {
   const std::size_t need = size_ + extra;
-  std::size_t slots = slots_.size(), rows = capacity_;
-  if (need * 2 >= slots) slots += std::size_t{1} << BitsFor(need);  // old and new at once
-  if (need > rows) rows += std::max(need, rows * 3 / 2);
-  return Bytes(slots * sizeof(std::uint64_t) + rows * row_bytes_);
+  std::size_t rows = capacity_;
+  if (need > rows) rows += std::max(need, rows * 3 / 2);  // old and new at once
+  return Bytes(index_.BytesFor(need) + rows * row_bytes_);
 }
 
 void GroupTable::Reserve(std::size_t extra) {
@@ -90,28 +83,7 @@ void GroupTable::Reserve(std::size_t extra) {
     if (size_ > 0) std::memcpy(rows.get(), rows_.get(), size_ * row_bytes_);
     rows_ = std::move(rows);
   }
-  if (need * 2 < slots_.size()) return;
-  const int bits = BitsFor(need);
-  std::vector<std::uint64_t> slots(std::size_t{1} << bits, 0);
-  const std::size_t mask = slots.size() - 1;
-  const int shift = 32 - bits;
-  for (const std::uint64_t slot : slots_) {
-    if (slot == 0) continue;
-    std::size_t at = (slot >> 32) >> shift;
-    while (slots[at] != 0) at = (at + 1) & mask;
-    slots[at] = slot;
-  }
-  slots_ = std::move(slots);
-  mask_ = mask;
-  shift_ = shift;
-}
-
-std::uint32_t GroupTable::Add(std::size_t at, std::uint32_t hash, const void* key,
-                              std::size_t key_bytes) {
-  const std::uint32_t group = AddUnkeyed();
-  std::memcpy(row(group), key, key_bytes);
-  slots_[at] = (std::uint64_t{hash} << 32) | (group + 1);
-  return group;
+  index_.Reserve(need);
 }
 
 std::uint32_t GroupTable::AddUnkeyed() {

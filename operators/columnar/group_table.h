@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "operators/columnar/budget.h"
+#include "operators/columnar/hash_index.h"
 #include "operators/columnar/key_hash.h"
 
 namespace nightmill {
@@ -60,55 +61,43 @@ class GroupTable {
   std::int64_t BytesFor(std::size_t extra) const;
   void Reserve(std::size_t extra);
 
-  void Prefetch(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  void Prefetch(std::uint32_t hash) const { index_.Prefetch(hash); }
   // The group whose row begins with this 8-byte key.
   std::uint32_t FindOrAdd(std::uint32_t hash, std::uint64_t key) {
-    std::size_t at = hash >> shift_;
-    while (true) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) return Add(at, hash, &key, sizeof key);
-      if (static_cast<std::uint32_t>(slot >> 32) == hash) {
-        const auto group = static_cast<std::uint32_t>(slot) - 1;
-        std::uint64_t have;
-        std::memcpy(&have, row(group), sizeof have);
-        if (have == key) return group;
-      }
-      at = (at + 1) & mask_;
-    }
+    return FindOrAdd(hash, key, [key](std::uint64_t have) { return have == key; });
   }
   // The group whose row begins with this hash and reference (16 bytes).
   std::uint32_t FindOrAdd(const TextStore::Found& key) {
-    const std::uint32_t hash = TableHash(key.hash);
-    std::size_t at = hash >> shift_;
-    while (true) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) return Add(at, hash, &key, sizeof key);
-      if (static_cast<std::uint32_t>(slot >> 32) == hash) {
-        const auto group = static_cast<std::uint32_t>(slot) - 1;
-        TextStore::Found have;
-        std::memcpy(&have, row(group), sizeof have);
-        if (have.hash == key.hash &&
-            (have.text == key.text || TextOf(have.text) == TextOf(key.text))) {
-          return group;
-        }
-      }
-      at = (at + 1) & mask_;
-    }
+    return FindOrAdd(TableHash(key.hash), key, [&key](const TextStore::Found& have) {
+      return have.hash == key.hash &&
+             (have.text == key.text || TextOf(have.text) == TextOf(key.text));
+    });
   }
   // A group that no key finds: the null key of a table with 8-byte keys.
   std::uint32_t AddUnkeyed();
 
  private:
-  std::uint32_t Add(std::size_t at, std::uint32_t hash, const void* key, std::size_t key_bytes);
+  template <class Key, class Same>
+  std::uint32_t FindOrAdd(std::uint32_t hash, const Key& key, Same&& same) {
+    const auto next = static_cast<std::uint32_t>(size_);
+    const std::uint32_t group = index_.FindOrNote(hash, next, [&](std::uint32_t at) {
+      Key have;
+      std::memcpy(&have, row(at), sizeof have);
+      return same(have);
+    });
+    if (group == next) {
+      AddUnkeyed();
+      std::memcpy(row(group), &key, sizeof key);
+    }
+    return group;
+  }
 
   std::size_t row_bytes_;
   std::vector<std::uint64_t> initial_;
-  std::vector<std::uint64_t> slots_;  // hash in the upper half, group + 1 in the lower; 0: empty
+  HashIndex<10> index_;
   std::unique_ptr<std::uint8_t[]> rows_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-  std::size_t mask_ = 0;
-  int shift_ = 31;
 };
 
 }  // namespace nightmill
