@@ -97,6 +97,8 @@ void Fields(Of<IdempotencyRow> auto& r, auto&& v) {
   v(r.principal, r.key, r.route, r.body_hash, r.status, r.answer, r.run, r.created_at);
 }
 
+void Fields(Of<ClockRow> auto& r, auto&& v) { v(r.boot_id, r.booted_at); }
+
 void Fields(Of<TokenRow> auto& r, auto&& v) {
   v(r.id, r.hash, r.role, r.created_at, r.expires_at, r.revoked_at);
 }
@@ -301,6 +303,7 @@ void Bind(Statement& statement, const DeliveryRow& row) { BindFields(statement, 
 void Bind(Statement& statement, const SlaRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const AuditRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const IdempotencyRow& row) { BindFields(statement, row); }
+void Bind(Statement& statement, const ClockRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const TokenRow& row) { BindFields(statement, row); }
 
 Status Read(const Row& from, int& column, DagRow& row) { return ReadFields(from, column, row); }
@@ -335,6 +338,7 @@ Status Read(const Row& from, int& column, AuditRow& row) { return ReadFields(fro
 Status Read(const Row& from, int& column, IdempotencyRow& row) {
   return ReadFields(from, column, row);
 }
+Status Read(const Row& from, int& column, ClockRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, TokenRow& row) { return ReadFields(from, column, row); }
 
 }  // namespace nightmill

@@ -86,6 +86,7 @@ void Bind(Statement& statement, const DeliveryRow& row);
 void Bind(Statement& statement, const SlaRow& row);
 void Bind(Statement& statement, const AuditRow& row);
 void Bind(Statement& statement, const IdempotencyRow& row);
+void Bind(Statement& statement, const ClockRow& row);
 void Bind(Statement& statement, const TokenRow& row);
 
 // Reads all columns of the row's table from the statement's current row, the first at `column`;
@@ -106,6 +107,7 @@ Status Read(const Row& from, int& column, DeliveryRow& row);
 Status Read(const Row& from, int& column, SlaRow& row);
 Status Read(const Row& from, int& column, AuditRow& row);
 Status Read(const Row& from, int& column, IdempotencyRow& row);
+Status Read(const Row& from, int& column, ClockRow& row);
 Status Read(const Row& from, int& column, TokenRow& row);
 
 // Steps to the end and appends every row.

@@ -205,6 +205,14 @@ Status WriteRow(Connection& db, const IdempotencyRow& row) {
 
 Status WriteRow(Connection& db, const DeliveryRow& row) { return Write(db, row); }
 
+Status WriteRow(Connection& db, const ClockRow& row) {
+  static constexpr std::string_view kSql =
+      "INSERT INTO clock (id, boot_id, booted_at) VALUES (1, ?, ?)"
+      " ON CONFLICT (id) DO UPDATE SET boot_id = excluded.boot_id,"
+      " booted_at = excluded.booted_at";
+  return Put(db, kSql, row);
+}
+
 Status WriteRow(Connection& db, const TokenRow& row) {
   static constexpr std::string_view kSql =
       "INSERT INTO token (" NM_TOKEN_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?)"

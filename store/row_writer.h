@@ -18,5 +18,6 @@ Status WriteRow(Connection& db, const IdempotencyRow& row);
 Status WriteRow(Connection& db, const TokenRow& row);
 // An upsert, as for engine rows.
 Status WriteRow(Connection& db, const DeliveryRow& row);
+Status WriteRow(Connection& db, const ClockRow& row);
 
 }  // namespace nightmill

@@ -1,6 +1,7 @@
-// Rows that the API and the sender of alerts add to a commit beside the engine's changes (core/model/change.h): who did it,
-// what was answered, who may ask. They are written in the transaction of the effect, so an answer
-// is never remembered without its deed nor a deed done without its audit row.
+// Rows that the API and the sender of alerts add to a commit beside the engine's changes
+// (core/model/change.h): who did it, what was answered, who may ask. They are written in the
+// transaction of the effect, so an answer is never remembered without its deed nor a deed done
+// without its audit row.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,14 @@ struct TokenRow {    // key: id; unique hash
 };
 
 // DeliveryRow: what the sender of alerts knows of a delivery after a try.
-using StoreRow = std::variant<AuditRow, IdempotencyRow, TokenRow, DeliveryRow>;
+// How the wall clock stood to the time since boot (reliability.md R6). One row in all.
+struct ClockRow {
+  std::string boot_id;  // of the boot it holds for
+  Instant booted_at;    // wall time minus time since boot
+
+  bool operator==(const ClockRow&) const = default;
+};
+
+using StoreRow = std::variant<AuditRow, IdempotencyRow, TokenRow, DeliveryRow, ClockRow>;
 
 }  // namespace nightmill

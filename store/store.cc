@@ -325,6 +325,11 @@ Result<std::optional<BackfillRow>> Store::FindBackfill(BackfillId backfill) {
   return ReadOne<BackfillRow>(statement);
 }
 
+Result<std::optional<ClockRow>> Store::FindClock() {
+  Statement statement = db_->Prepare("SELECT boot_id, booted_at FROM clock");
+  return ReadOne<ClockRow>(statement);
+}
+
 Result<std::vector<BackfillSlotRow>> Store::LoadBackfillSlots(BackfillId backfill) {
   static constexpr std::string_view kSql =
       "SELECT " NM_BACKFILL_SLOT_COLUMNS("") " FROM backfill_slot WHERE backfill = ?"

@@ -80,6 +80,8 @@ class Store {
   Result<std::optional<DagVersionRow>> FindVersion(std::string_view dag_id, int version);
   Result<std::optional<BackfillRow>> FindBackfill(BackfillId backfill);
   Result<std::vector<BackfillSlotRow>> LoadBackfillSlots(BackfillId backfill);
+  // nullopt before the first ClockRow was written.
+  Result<std::optional<ClockRow>> FindClock();
 
  private:
   // State that must not move with the Store: SQLite holds a pointer to it.

@@ -98,6 +98,8 @@ class DaemonShell : public Daemon {
     NM_ASSIGN_OR_RETURN(Recovered recovered, Recover(store_, *options_.catalog));
     for (const std::string& problem : recovered.problems) spdlog::error("{}", problem);
     engine_.Load(recovered.snapshot, recovered.library);
+    NM_ASSIGN_OR_RETURN(const std::optional<ClockRow> clock, store_.FindClock());
+    loop_.WatchClock(ClockWatch(BootId(), clock));
     AddMissingPools(recovered.snapshot);
     NM_RETURN_IF_ERROR(FindPlace(options_.state_dir, socket_));
     MakeGateway();

@@ -55,7 +55,16 @@ bool SetRequestId(Event& event, RequestId id) {
 }  // namespace
 
 EventLoop::EventLoop(boost::asio::io_context& io, Engine& engine, Store& store)
-    : io_(io), engine_(engine), store_(store), timer_(io), soon_(io), quiet_(io) {}
+    : io_(io),
+      engine_(engine),
+      store_(store),
+      timer_(io),
+      soon_(io),
+      quiet_(io),
+      clock_set_(io, [this] {
+        const std::lock_guard lock(mutex_);
+        Wake();
+      }) {}
 
 EventLoop::~EventLoop() { Close(); }
 
@@ -200,7 +209,7 @@ void EventLoop::Enrich(Event& event, Instant now) {
 
 void EventLoop::Pump() {
   Batch batch = TakeBatch();
-  const Instant now = WallNow();
+  const Instant now = LookAtClock(batch);
   for (Event& event : batch.events) Enrich(event, now);
   Step step = engine_.Apply(batch.events, now);
   std::map<RequestId, Pending> replies;
@@ -227,6 +236,19 @@ void EventLoop::Pump() {
   if (rows_since_trim_ >= kTrimAfterRows) TrimWhenQuiet();
   const Status checkpointed = store_.MaybeCheckpoint();
   if (!checkpointed.ok()) DieOfStore(checkpointed.error());
+}
+
+// A clock that was set comes before everything that happened, and its row into the same commit:
+// spans move once, whatever happens in between.
+Instant EventLoop::LookAtClock(Batch& batch) {
+  const ClockReading reading = ReadClocks();
+  const std::chrono::microseconds moved = clock_watch_.Look(reading);
+  if (moved.count() != 0) {
+    spdlog::warn("the clock was set by {:.3f} s", static_cast<double>(moved.count()) / 1e6);
+    batch.events.insert(batch.events.begin(), event::ClockMoved{moved});
+  }
+  if (auto row = clock_watch_.TakeRow()) batch.rows.emplace_back(*std::move(row));
+  return reading.wall;
 }
 
 void EventLoop::CommitOrDie(const Step& step, const Batch& batch) {
@@ -287,9 +309,8 @@ void EventLoop::TrimWhenQuiet() {
 void EventLoop::SleepUntil(std::optional<Instant> wake_at) {
   timer_.cancel();
   if (!wake_at) return;
-  // An hour at most at a time: wall time may be set while we sleep.
   const auto wait = std::clamp<std::chrono::microseconds>(
-      *wake_at - WallNow(), std::chrono::microseconds{0}, std::chrono::hours{1});
+      *wake_at - WallNow(), std::chrono::microseconds{0}, std::chrono::hours{24});
   timer_.expires_after(wait);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;

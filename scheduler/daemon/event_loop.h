@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "scheduler/daemon/clock_watch.h"
 #include "scheduler/daemon/mailbox.h"
 #include "scheduler/engine/engine.h"
 #include "store/store.h"
@@ -30,6 +31,8 @@ class EventLoop : public Mailbox {
   ~EventLoop() override;
 
   void Attach(WorkerGateway& gateway) { gateway_ = &gateway; }
+  // Before the first Pump: from which reading of the clocks the engine's state is.
+  void WatchClock(ClockWatch watch) { clock_watch_ = std::move(watch); }
   // From the gateway: mail of a worker; results are acked after their commit.
   void Post(const std::string& worker, Event event);
   // From the loop's thread: an event of our own.
@@ -70,6 +73,7 @@ class EventLoop : public Mailbox {
   void CommitOrDie(const Step& step, const Batch& batch);
   void SleepUntil(std::optional<Instant> wake_at);
   void TrimWhenQuiet();
+  Instant LookAtClock(Batch& batch);
 
   boost::asio::io_context& io_;
   Engine& engine_;
@@ -79,6 +83,8 @@ class EventLoop : public Mailbox {
   boost::asio::steady_timer soon_;  // for mail that nothing waits for
   boost::asio::steady_timer quiet_;
   std::size_t rows_since_trim_ = 0;
+  ClockWatch clock_watch_{{}, {}};
+  ClockSetSignal clock_set_;
   std::function<void(bool)> on_stop_;
 
   std::mutex mutex_;  // guards the members below

@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/overloaded.h"
+#include "scheduler/engine/clock_moved.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
 #include "scheduler/engine/dags.h"
@@ -38,6 +39,7 @@ void Handle(EngineState& state, const Event& event) {
                  [&](const event::AttemptFinished& e) { OnAttemptFinished(state, e.report); },
                  [&](const event::PokeFinished& e) { OnPokeFinished(state, e); },
                  [&](const event::RunLoaded& e) { OnRunLoaded(state, e); },
+                 [&](const event::ClockMoved& e) { OnClockMoved(state, e); },
                  [&](const event::StopDispatch& e) {
                    state.stopped = e.stopped;
                    state.stop_reason = e.reason;

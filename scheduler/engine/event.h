@@ -135,6 +135,12 @@ struct RunLoaded {
   std::vector<TaskInstanceRow> tasks;
 };
 
+// The wall clock was set; `by` is positive if it went forward. Spans that are running go on as if
+// nothing had happened (reliability.md R6): what they count from moves along. First of its batch.
+struct ClockMoved {
+  std::chrono::microseconds by{0};
+};
+
 // While stopped nothing new is dispatched (shutdown, drain, full disk); everything else goes on.
 struct StopDispatch {
   bool stopped = true;
@@ -143,7 +149,8 @@ struct StopDispatch {
 
 using Event = std::variant<ApplyDag, SetDagPaused, TriggerRun, CancelRun, CreateBackfill,
                            ControlBackfill, PutPool, PostAlert, Redeliver, WorkerUp, WorkerDown,
-                           AttemptStarted, AttemptFinished, PokeFinished, RunLoaded, StopDispatch>;
+                           AttemptStarted, AttemptFinished, PokeFinished, RunLoaded, StopDispatch,
+                           ClockMoved>;
 
 }  // namespace nightmill::event
 

@@ -46,6 +46,12 @@ class TimerQueue : private std::priority_queue<Timer, std::vector<Timer>, std::g
   using priority_queue::size;
   using priority_queue::top;
 
+  // Linear. `change` may set the time of a timer anew.
+  template <class Change>
+  void Update(Change change) {
+    for (Timer& timer : c) change(timer);
+    std::make_heap(c.begin(), c.end(), comp);
+  }
   // Linear; gives the memory back.
   template <class Dead>
   void EraseIf(Dead dead) {

@@ -83,6 +83,17 @@ TEST_F(StoreTest, DefaultRowsWithNothingSetComeBackEmpty) {
 }
 
 // Second write of the same keys, every mutable field changed: the update lists lack no column.
+TEST_F(StoreTest, TheClockHasOneRow) {
+  Store store = OpenStore(path_);
+  EXPECT_EQ(ValueOf(store.FindClock()), std::nullopt);
+  const ClockRow first{"boot-1", Instant(std::chrono::seconds(7))};
+  const ClockRow second{"boot-2", Instant(std::chrono::seconds(9))};
+  for (const ClockRow& row : {first, second}) {
+    ASSERT_OK(store.Commit({}, std::vector<StoreRow>{row}));
+    EXPECT_EQ(ValueOf(store.FindClock()), row);
+  }
+}
+
 TEST_F(StoreTest, ASecondWriteReplacesEveryMutableField) {
   Store store = OpenStore(path_);
   DagRow dag;
