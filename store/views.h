@@ -1,6 +1,5 @@
 // What the read side (store/queries.h) is asked and answers besides the rows of core/model/change.h
-// and store/rows.h: filters with their orders, and rows joined with what a reader needs beside
-// them.
+// and store/rows.h: filters with their orders, and rows joined with what a reader needs.
 #pragma once
 
 #include <array>
@@ -133,8 +132,7 @@ struct LiveTaskCount {
   std::int64_t count = 0;
 };
 
-// Attempts of one run, or of one of its task instances, whose end nobody knows (outcome "lost"),
-// and what became of the last of them, as its `failure` says.
+// Attempts of a run or of a task instance whose end nobody knows (outcome "lost").
 struct LostAttempts {
   RunKey run;
   std::string task_id;  // "" if counted by run

@@ -1,6 +1,5 @@
-// Rows to persist, as the engine writes them and the store keeps them: one struct per table
-// (migrations/), each change an upsert of a whole row by its primary key. The store knows these
-// rows and not the engine; the engine knows them and not SQL. Text fields that hold JSON say so.
+// Rows to persist: one struct per table (migrations/), each change an upsert of a whole row by its
+// primary key. The store knows them and no engine, the engine no SQL. Texts that hold JSON say so.
 #pragma once
 
 #include <cstdint>
