@@ -18,8 +18,8 @@ import unittest
 
 SOURCE, BUILD = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 FENCE = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROOMS = ("api", "cli", "cmake", "core", "migrations", "operators", "scheduler", "store", "worker",
-         "dags/demo")
+ROOMS = ("api", "cli", "cmake", "core", "migrations", "operators", "scheduler", "store", "web",
+         "worker", "dags/demo")
 
 
 def blocks():
@@ -88,7 +88,8 @@ def configure(target, build):
         arrow = venv[0]
     options = {"CMAKE_BUILD_TYPE": cached("CMAKE_BUILD_TYPE"), "NIGHTMILL_PYARROW_DIR": arrow,
                "CMAKE_CXX_COMPILER_LAUNCHER": cached("CMAKE_CXX_COMPILER_LAUNCHER"),
-               "NIGHTMILL_SANITIZE": cached("NIGHTMILL_SANITIZE"), "NIGHTMILL_TESTS": "ON"}
+               "NIGHTMILL_SANITIZE": cached("NIGHTMILL_SANITIZE"), "NIGHTMILL_TESTS": "ON",
+               "NIGHTMILL_WEB": "OFF"}
     run(["cmake", "-G", "Ninja", "-S", target, "-B", build,
          *(f"-D{name}={value}" for name, value in options.items())])
 
