@@ -11,8 +11,9 @@ import signal
 import harness
 from harness import wait
 
-ROWS = 100_000
-PARTS = 6
+# Enough work that three tasks are caught running, also where looking is slow.
+ROWS = 200_000
+PARTS = 24
 
 
 def csv_bytes(rows):
@@ -21,7 +22,7 @@ def csv_bytes(rows):
 
 
 def native_dag(sandbox, dag_id):
-    """Six parts converted one after the other, then counted per user."""
+    """Parts converted one after the other, then counted per user."""
     tasks = []
     for i in range(PARTS):
         tasks.append({"id": f"load{i}", "type": "convert",
