@@ -14,6 +14,7 @@ import { pretty, runLabel } from '../base/format';
 import { path, to, withQuery } from '../base/url';
 import { useEvery, useResource } from '../store/resource';
 import { may } from '../store/session';
+import { WordFilter } from '../ui/listing';
 import { toast, toastProblem } from '../ui/live';
 import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
 import { useQuery } from '../ui/query';
@@ -191,17 +192,7 @@ export default function AlertsPage() {
         </Section>
       )}
       <Section title="Deliveries" note="newest first">
-        <div class="row wrap filters" role="group" aria-label="State">
-          {STATES.map((word) => (
-            <button
-              key={word}
-              aria-pressed={state === word}
-              onClick={() => query.set({ state: word })}
-            >
-              {word || 'all'}
-            </button>
-          ))}
-        </div>
+        <WordFilter label="State" name="state" words={STATES} />
         {rows.length > 0 && (
           <table>
             <thead>

@@ -12,6 +12,7 @@ import { ofBackfills, useEvery, useResource, useTopics } from '../store/resource
 import { zone } from '../store/settings';
 import { may } from '../store/session';
 import { Confirm } from '../ui/confirm';
+import { Pager } from '../ui/listing';
 import { announce } from '../ui/live';
 import { Facts, PageHead, ProblemNote, Section, Waiting } from '../ui/parts';
 import { useIds, useQuery } from '../ui/query';
@@ -86,25 +87,7 @@ function Dates({ id, dag }: { id: string; dag: string }) {
           </tbody>
         </table>
       )}
-      {total > PAGE && (
-        <div class="row">
-          <button
-            disabled={offset === 0}
-            onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}
-          >
-            Before
-          </button>
-          <span class="small muted">
-            {offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}
-          </span>
-          <button
-            disabled={offset + PAGE >= total}
-            onClick={() => query.set({ offset: String(offset + PAGE) })}
-          >
-            After
-          </button>
-        </div>
-      )}
+      <Pager page={PAGE} total={total} before="Before" after="After" />
     </Section>
   );
 }

@@ -4,6 +4,7 @@ import { Link } from 'wouter-preact';
 import type { BackfillCollection } from '../api/types';
 import { plural } from '../base/format';
 import { ofBackfills, useResource } from '../store/resource';
+import { WordFilter } from '../ui/listing';
 import { Empty, PageHead, ProblemNote } from '../ui/parts';
 import { useQuery } from '../ui/query';
 import { BackfillLine } from './backfill_line';
@@ -33,17 +34,7 @@ export default function BackfillsPage() {
           New backfill…
         </Link>
       </PageHead>
-      <div class="row wrap filters" role="group" aria-label="State">
-        {STATES.map((word) => (
-          <button
-            key={word}
-            aria-pressed={state === word}
-            onClick={() => query.set({ state: word })}
-          >
-            {word || 'all'}
-          </button>
-        ))}
-      </div>
+      <WordFilter label="State" name="state" words={STATES} />
       <ProblemNote problem={view.error} />
       {rows.map((one) => (
         <BackfillLine key={one.id} backfill={one} />

@@ -6,6 +6,7 @@ import { count, runLabel } from '../base/format';
 import { runReason, stateLabel } from '../base/states';
 import { path, to, withQuery } from '../base/url';
 import { ofDag, useResource } from '../store/resource';
+import { Pager, WordFilter } from '../ui/listing';
 import { Empty, ProblemNote } from '../ui/parts';
 import { useQuery } from '../ui/query';
 import { State } from '../ui/state';
@@ -31,18 +32,9 @@ export function DagRuns({ dag, zone }: { dag: string; zone: string | null }) {
   const total = view.data?.total_entries ?? 0;
   return (
     <>
-      <div class="row wrap filters" role="group" aria-label="State">
-        {STATES.map((word) => (
-          <button
-            key={word}
-            aria-pressed={state === word}
-            onClick={() => query.set({ state: word, offset: null })}
-          >
-            {word || 'all'}
-          </button>
-        ))}
+      <WordFilter label="State" name="state" words={STATES}>
         {view.data && <span class="muted small">{count(total)} runs</span>}
-      </div>
+      </WordFilter>
       <ProblemNote problem={view.error} />
       {view.data && runs.length === 0 && (
         <Empty
@@ -84,25 +76,7 @@ export function DagRuns({ dag, zone }: { dag: string; zone: string | null }) {
           </tbody>
         </table>
       )}
-      {total > PAGE && (
-        <div class="row">
-          <button
-            disabled={offset === 0}
-            onClick={() => query.set({ offset: String(Math.max(0, offset - PAGE)) })}
-          >
-            Newer
-          </button>
-          <span class="small muted">
-            {offset + 1} to {Math.min(total, offset + PAGE)} of {count(total)}
-          </span>
-          <button
-            disabled={offset + PAGE >= total}
-            onClick={() => query.set({ offset: String(offset + PAGE) })}
-          >
-            Older
-          </button>
-        </div>
-      )}
+      <Pager page={PAGE} total={total} before="Newer" after="Older" />
     </>
   );
 }
