@@ -78,6 +78,22 @@ test('open the log of a task, filter it and come back', async () => {
   await page.waitForURL(/\/runs\/[^/]+$/);
 });
 
+test('a key typed ahead counts for the page that has just come', async () => {
+  await press('c');
+  await page.getByRole('heading', { name: /^Clear/ }).waitFor();
+  await page.evaluate(async () => {
+    const type = (key) =>
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    type('u');
+    // The router and Preact draw the run's page in microtasks; no frame passes.
+    for (let i = 0; i < 20; i++) await null;
+    type('c');
+  });
+  await page.waitForURL(/\/clear/);
+  await press('u');
+  await page.waitForURL(/\/runs\/[^/]+$/);
+});
+
 test('clear: the list first, then the button; the run goes on', async () => {
   await press('c');
   await page.waitForURL(/\/clear/);

@@ -1,6 +1,6 @@
 // The keyboard map. A page registers its keys while it is shown; "g d" is a sequence of two. Keys
 // are off inside inputs and while a dialog is open; all they do can be reached by Tab too.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export interface KeyBinding {
   keys: string; // "r", "g d", "[", "Shift-G"
@@ -21,7 +21,8 @@ export function activeBindings(): KeyBinding[] {
 export function useKeys(list: KeyBinding[]): void {
   const latest = useRef(list);
   latest.current = list;
-  useEffect(() => {
+  // With the page's nodes, not a frame later: a key typed ahead must find the page it is meant for.
+  useLayoutEffect(() => {
     const read = () => latest.current;
     bound.add(read);
     return () => {
