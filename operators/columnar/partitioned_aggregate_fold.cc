@@ -350,6 +350,7 @@ void PartitionState::UpdateSlot(std::size_t slot, Chunk& chunk) {
 void PartitionState::FoldSide(std::size_t slot, SideCursor& cursor, std::uint32_t first_ordinal) {
   const Chunk& main = *chunk_;
   Chunk& side = *side_chunk_;
+  const std::uint64_t present = program_.slots[slot].present;
   side.n = 0;
   while (const SideEntry* entry = cursor.Peek()) {
     const std::size_t at = entry->ordinal - first_ordinal;
@@ -357,7 +358,7 @@ void PartitionState::FoldSide(std::size_t slot, SideCursor& cursor, std::uint32_
     const std::size_t k = side.n++;
     side.rows[k] = main.rows[at];
     side.groups[k] = main.groups[at];
-    side.flags[k] = entry->flags;
+    side.flags[k] = main.flags[at] | present;
     side.low[k] = entry->low;
     side.high[k] = entry->high;
     side.kinds[k] = entry->kind;

@@ -319,8 +319,7 @@ OpStatus RecordWriter::AppendSides(const RowBlock& block, std::int32_t first, st
       if (chain.at == chain.end) {
         NM_RETURN_IF_ERROR(chain.NewBlock(arena_, kSideBlockBytes, sizeof(SideEntry)));
       }
-      const SideEntry entry{ordinals_[row.row - begin], row.kind, row.low, row.high,
-                            block.flags[row.row] | program_.slots[s].present};
+      const SideEntry entry{ordinals_[row.row - begin], row.kind, row.low, row.high};
       std::memcpy(chain.at, &entry, sizeof entry);
       chain.at += sizeof entry;
       ++chain.count;

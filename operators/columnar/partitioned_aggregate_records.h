@@ -57,10 +57,11 @@ struct SideRow {
   PackedKind kind = 0;
   std::uint64_t low = 0, high = 0;
 };
+// Its flags are those of the record that it names, and its slot's `present`.
 struct SideEntry {
   std::uint32_t ordinal;
   PackedKind kind;
-  std::uint64_t low, high, flags;
+  std::uint64_t low, high;
 };
 
 // Elements of one slot (or of the key) for the rows of a block: values[i], or values[codes[i]].
