@@ -110,7 +110,8 @@ class Client:
         self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
         self.headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
-    def call(self, method, path, body=None):
+    def exchange(self, method, path, body=None):
+        """The bytes of an answer that is no error; ends with the last one."""
         headers = dict(self.headers)
         data = None
         if body is not None:
@@ -121,6 +122,10 @@ class Client:
         text = answer.read()
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return text
+
+    def call(self, method, path, body=None):
+        text = self.exchange(method, path, body)
         return json.loads(text) if text else None
 
     def trigger(self, dag_id):
