@@ -6,10 +6,12 @@
 
 #include <algorithm>
 
+#include "scheduler/engine/attempt_spec.h"
 #include "scheduler/engine/backfills.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/readiness.h"
+#include "scheduler/engine/reasons.h"
 #include "scheduler/engine/state.h"
 
 namespace nightmill {
@@ -100,7 +102,73 @@ void ExplainActive(const EngineState& state, const TaskInstanceRow& row, Reasons
                   row.started_at ? FormatInstant(*row.started_at) : "?"));
 }
 
+// What it waits for, as rendered now.
+std::string ExplainSensor(const EngineState& state, const LiveRun& run, int task,
+                          const TaskInstanceRow& row) {
+  const std::string& type = run.graph->dag->tasks[static_cast<std::size_t>(task)].type;
+  const auto params = RenderParams(state, run, task, std::max(row.map_index, 0));
+  return fmt::format("{} {}: checked {} times, not met", type,
+                     params.ok() ? *params : params.error().message, row.pokes);
+}
+
 }  // namespace
+
+std::vector<Reason> ReasonsOf(const EngineState& state, const LiveRun& run, int task,
+                              const TaskInstanceRow& row) {
+  Reasons reasons;
+  switch (row.state) {
+    case TaskState::kNone:
+      ExplainUnstarted(run, task, reasons);
+      break;
+    case TaskState::kScheduled:
+      ExplainScheduled(state, run, task, row, reasons);
+      break;
+    case TaskState::kUpForRetry:
+      Add(reasons, "retry_at",
+          fmt::format("failed {} times in this cycle, retries allowed", row.cycle_failures),
+          row.due_at);
+      break;
+    case TaskState::kDeferred:
+      Add(reasons, "deferred_poke", ExplainSensor(state, run, task, row), row.due_at);
+      break;
+    case TaskState::kQueued:
+    case TaskState::kRunning:
+    case TaskState::kRestarting:
+      ExplainActive(state, row, reasons);
+      break;
+    case TaskState::kSuccess:
+    case TaskState::kFailed:
+    case TaskState::kSkipped:
+    case TaskState::kUpstreamFailed:
+    case TaskState::kRemoved:
+      Add(reasons, "finished",
+          row.skip_reason.empty() ? std::string(ToString(row.state))
+                                  : fmt::format("{}: {}", ToString(row.state), row.skip_reason));
+      break;
+  }
+  return reasons;
+}
+
+std::vector<Reason> ReasonsOfQueued(const EngineState& state, const LiveRun& run, Instant now) {
+  Reasons reasons;
+  const LiveDag& dag = state.dags.find(run.row.dag_id)->second;
+  if (run.row.run_after > now) {
+    Add(reasons, "run_after", "its time has not come", run.row.run_after);
+  }
+  if (dag.row.paused) {
+    Add(reasons, "dag_paused", fmt::format("{} is paused", run.row.dag_id));
+  }
+  const int limit = dag.newest->dag->max_active_runs;
+  if (run.row.lane == Lane::kLive && dag.active_live >= limit) {
+    Add(reasons, "max_active_runs",
+        fmt::format("max_active_runs is reached: {}/{}", dag.active_live, limit));
+  }
+  if (HeldByBackfill(state, run)) {
+    Add(reasons, "backfill_paused", "its backfill is paused");
+  }
+  if (reasons.empty()) Add(reasons, "starting", "starts in this step");
+  return reasons;
+}
 
 Result<TaskExplanation> Engine::ExplainTask(std::string_view dag_id, std::string_view run_id,
                                             std::string_view task_id, int map_index,
@@ -129,37 +197,7 @@ Result<TaskExplanation> Engine::ExplainTask(std::string_view dag_id, std::string
   }
   const TaskInstanceRow& row = node.instances[position].row;
   answer.state = row.state;
-  switch (row.state) {
-    case TaskState::kNone:
-      ExplainUnstarted(*run, task, answer.reasons);
-      break;
-    case TaskState::kScheduled:
-      ExplainScheduled(*state_, *run, task, row, answer.reasons);
-      break;
-    case TaskState::kUpForRetry:
-      Add(answer.reasons, "retry_at",
-          fmt::format("failed {} times in this cycle, retries allowed", row.cycle_failures),
-          row.due_at);
-      break;
-    case TaskState::kDeferred:
-      Add(answer.reasons, "deferred_poke", fmt::format("checked {} times, not met", row.pokes),
-          row.due_at);
-      break;
-    case TaskState::kQueued:
-    case TaskState::kRunning:
-    case TaskState::kRestarting:
-      ExplainActive(*state_, row, answer.reasons);
-      break;
-    case TaskState::kSuccess:
-    case TaskState::kFailed:
-    case TaskState::kSkipped:
-    case TaskState::kUpstreamFailed:
-    case TaskState::kRemoved:
-      Add(answer.reasons, "finished",
-          row.skip_reason.empty() ? std::string(ToString(row.state))
-                                  : fmt::format("{}: {}", ToString(row.state), row.skip_reason));
-      break;
-  }
+  answer.reasons = ReasonsOf(*state_, *run, task, row);
   if (!answer.reasons.empty()) answer.would_start_at = answer.reasons.front().until;
   return answer;
 }
@@ -176,22 +214,7 @@ Result<RunExplanation> Engine::ExplainRun(std::string_view dag_id, std::string_v
     Add(answer.reasons, "running", "the run is running");
     return answer;
   }
-  const LiveDag& dag = state_->dags.find(dag_id)->second;
-  if (run->row.run_after > now) {
-    Add(answer.reasons, "run_after", "its time has not come", run->row.run_after);
-  }
-  if (dag.row.paused) {
-    Add(answer.reasons, "dag_paused", fmt::format("{} is paused", dag_id));
-  }
-  const int limit = dag.newest->dag->max_active_runs;
-  if (run->row.lane == Lane::kLive && dag.active_live >= limit) {
-    Add(answer.reasons, "max_active_runs",
-        fmt::format("max_active_runs is reached: {}/{}", dag.active_live, limit));
-  }
-  if (HeldByBackfill(*state_, *run)) {
-    Add(answer.reasons, "backfill_paused", "its backfill is paused");
-  }
-  if (answer.reasons.empty()) Add(answer.reasons, "starting", "starts in this step");
+  answer.reasons = ReasonsOfQueued(*state_, *run, now);
   return answer;
 }
 

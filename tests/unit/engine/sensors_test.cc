@@ -33,6 +33,9 @@ TEST_F(SensorsTest, WaitsWithoutASlotAndGoesOnWhenMet) {
   EXPECT_EQ(h.TakePokes(), Names{"sensor.file"});
   EXPECT_EQ(h.StateOf("s"), "deferred");
   EXPECT_EQ(h.Headline("s"), "deferred_poke");
+  EXPECT_EQ(
+      h.engine().ExplainTask("d", "r", "s", -1, h.now)->reasons.at(0).message,
+      R"(sensor.file {"min_bytes":1,"path":"in/r.csv","settle":"0s"}: checked 0 times, not met)");
   EXPECT_EQ(h.engine().Workers().at(0).used, 0);
   EXPECT_EQ(h.workers.at("w").pokes.begin()->second.spec,
             R"({"min_bytes":1,"path":"in/r.csv","settle":"0s"})");
