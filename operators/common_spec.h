@@ -52,7 +52,7 @@ struct CommonSpec {
   std::optional<OutSpec> out;
   std::optional<std::int32_t> as_of;         // days since 1970-01-01
   std::string timezone = "UTC";              // known to TimeZone::Find
-  std::optional<std::int64_t> memory_bytes;  // of the spec; the smaller of it and the host's counts
+  std::optional<std::int64_t> memory_bytes;  // of the spec
   std::optional<int> threads;
   bool identity_by_content = false;  // "identity": "content"
   int retain = 30;

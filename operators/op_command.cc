@@ -21,8 +21,6 @@
 namespace nightmill {
 namespace {
 
-constexpr std::int64_t kDefaultMemory = 512'000'000;
-
 int ExitOf(const OperatorError& error) {
   switch (error.code) {
     case OperatorErrorCode::kBadSpec:
@@ -103,20 +101,10 @@ OpResult<std::string> TypeOf(const std::string& spec) {
   return type->get<std::string>();
 }
 
-// The budget of a run without a daemon: as asked for, else that of the spec, which a daemon would
-// grant too. nullopt for a text that is no size.
-std::optional<std::int64_t> MemoryOf(const std::optional<std::string>& asked,
-                                     const std::string& spec) {
-  nlohmann::json size;
-  if (asked) {
-    const auto number = Number(*asked);
-    size = number ? nlohmann::json(*number) : nlohmann::json(*asked);
-  } else if (const auto parsed = ParseSpecText(spec); parsed.ok() && parsed->contains("memory")) {
-    size = (*parsed)["memory"];
-  }
-  const auto bytes = size.is_null() ? std::optional(kDefaultMemory) : ParseByteSize(size);
-  // What is wrong in the spec is told by the operator, with the place.
-  if (!asked && !bytes) return kDefaultMemory;
+// The bytes of --memory. nullopt for a text that is no size.
+std::optional<std::int64_t> SizeOf(const std::string& text) {
+  const auto number = Number(text);
+  const auto bytes = ParseByteSize(number ? nlohmann::json(*number) : nlohmann::json(text));
   return bytes && *bytes > 0 ? bytes : std::nullopt;
 }
 
@@ -214,9 +202,11 @@ int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::o
   const auto spec =
       LocalFileSystem().ReadAll(path, static_cast<std::int64_t>(limits::kMaxJsonBytes));
   if (!spec.ok()) return Fail(spec.error(), out, err);
-  const auto memory = MemoryOf(words->Last("--memory"), *spec);
-  if (!memory) return Usage(kUsage, err);
-  context.memory_bytes = *memory;
+  if (const auto asked = words->Last("--memory")) {
+    context.memory_cap = SizeOf(*asked);
+    if (!context.memory_cap) return Usage(kUsage, err);
+    context.memory_bytes = *context.memory_cap;
+  }
   const OperatorResult result = RunSpec(*spec, context);
   if (const auto* error = std::get_if<OperatorError>(&result)) {
     OperatorError told = *error;

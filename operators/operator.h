@@ -62,9 +62,10 @@ struct OperatorContext {
   std::string data_root;     // absolute; base of relative paths in the spec
   std::string attempt_name;  // unique per attempt: names the staging folder; "op" offline
   int threads = 1;
-  std::int64_t memory_bytes = 512'000'000;
-  std::atomic<bool>* cancelled = nullptr;  // tested per block; never null in Run
-  OperatorProgress* progress = nullptr;    // never null in Run
+  std::int64_t memory_bytes = 512'000'000;      // budget of a spec that names none
+  std::optional<std::int64_t> memory_cap = {};  // no spec gets more
+  std::atomic<bool>* cancelled = nullptr;       // tested per block; never null in Run
+  OperatorProgress* progress = nullptr;         // never null in Run
   // Asks the supervisor for leave to publish right before the commit of a table; an error means
   // that this attempt is fenced and must stop with kCancelled. Never empty in Run.
   std::function<Status()> leave_to_publish;

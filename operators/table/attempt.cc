@@ -41,7 +41,7 @@ int EffectiveThreads(const CommonSpec& spec, const OperatorContext& context) {
 
 std::int64_t EffectiveMemory(const CommonSpec& spec, const OperatorContext& context) {
   const std::int64_t wanted = spec.memory_bytes.value_or(context.memory_bytes);
-  return std::max(kMinMemory, std::min(wanted, context.memory_bytes));
+  return std::max(kMinMemory, std::min(wanted, context.memory_cap.value_or(wanted)));
 }
 
 OpResult<std::string> RunRounds(const OperatorContext& context,

@@ -226,7 +226,7 @@ class Host {
     context.attempt_name =
         fmt::format("a{}-{}", spec.id.value, wire::IncarnationHex(spec.incarnation));
     context.threads = std::max(spec.places, 1);
-    if (spec.limits.memory_bytes) context.memory_bytes = *spec.limits.memory_bytes;
+    context.memory_cap = spec.limits.memory_bytes;
     context.cancelled = &cancelled_;
     context.progress = &progress_;
     context.leave_to_publish = [this] { return AskLeave(); };

@@ -450,6 +450,13 @@ TEST(Aggregate, EarlyFoldsGiveTheSameBytesOrTheBudgetIsTooSmall) {
   EXPECT_EQ(small["error"]["code"], "oom_budget") << small;
   EXPECT_NE(small["error"]["hint"].get<std::string>().find("\"memory\": \""), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(h.dir.At("small")));
+  // What a spec asks for goes before the default, and a cap before what it asks for.
+  h.context.memory_bytes = 17'000'000;
+  spec["memory"] = "300MB";
+  EXPECT_EQ(h.Report(spec).value("outcome", ""), "published");
+  h.context.memory_cap = 17'000'000;
+  spec["out"]["path"] = "capped";
+  EXPECT_EQ(h.Report(spec)["error"]["code"], "oom_budget");
 }
 
 TEST(Aggregate, ASecondRunIsANoOpAndOldDaysDoNotMatter) {
