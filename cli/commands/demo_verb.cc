@@ -175,11 +175,10 @@ class Demo {
       const std::string path = fmt::format("{}/dags/demo/{}.json", options_.source, name);
       NM_ASSIGN_OR_RETURN(const std::string source, ReadFile(path));
       int status = 0;
-      NM_ASSIGN_OR_RETURN(const json answer,
-                          server_->Send("PUT",
-                                        fmt::format("/api/v2/dags/{}/source?file={}&fileloc={}",
-                                                    name, Segment(path), Segment(path)),
-                                        source, status));
+      NM_ASSIGN_OR_RETURN(
+          const json answer,
+          server_->StoreDag(name, fmt::format("?file={}&fileloc={}", Segment(path), Segment(path)),
+                            source, status));
       if (status != 200) return Invalid(answer.value("detail", "a DAG was refused"));
       loaded += 1;
       names += fmt::format("  {}", name);
@@ -335,8 +334,7 @@ class Demo {
       return 0;
     }
     if (!created.ok()) return created.error();
-    int planned = 0;
-    for (const json& slot : created->at("slots")) planned += Text(slot, "verdict") != "skip";
+    const auto planned = created->at("counts").at("planned").get<std::int64_t>();
     const auto id = created->at("id").get<std::int64_t>();
     Print("backfill", fmt::format("#{} user_features {} .. {}: {} to create", id, kFirstDate,
                                   kLastDate, planned));
