@@ -77,6 +77,7 @@ class Demo {
     }
     Print("running", fmt::format("{}   state {}   stop it with make demo-stop", server_->url(),
                                  cli_.state_dir));
+    Print("open", Page());
     Print("next", fmt::format("export PATH=\"{}:$PATH\" NIGHTMILL_STATE_DIR=\"{}\"; nightmill init "
                               "my_dags && nightmill dag apply my_dags/hello.json && nightmill run "
                               "trigger hello --wait",
@@ -85,6 +86,18 @@ class Demo {
   }
 
  private:
+  // The page: by the link of a server that has just begun, else by its token.
+  std::string Page() const {
+    const Result<std::string> known = ReadFile(cli_.state_dir + "/server.json");
+    const json words = known.ok() ? json::parse(*known, nullptr, false) : json();
+    const std::string code = words.is_object() ? words.value("login", "") : "";
+    if (was_running_ || code.empty()) {
+      return fmt::format("{}/   log in with the text of {}/cli.token", server_->url(),
+                         cli_.state_dir);
+    }
+    return fmt::format("{}/#login={}   opens once, within 10 minutes", server_->url(), code);
+  }
+
   static std::string Folder(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
   Status Prepare() {
