@@ -271,7 +271,7 @@ std::shared_ptr<const Dag> EngineHarness::Parse(std::string_view json) const {
 }
 
 void EngineHarness::Load(std::string_view json, bool paused) {
-  const auto reply = Ask(event::ApplyDag{{}, Parse(json), paused});
+  const auto reply = Ask(event::ApplyDag{{}, Parse(json), paused, false, {}});
   EXPECT_TRUE(reply.ok()) << reply.error().message;
 }
 
