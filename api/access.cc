@@ -18,16 +18,21 @@ constexpr std::string_view kBase64Url =
 
 Error BadPath(std::string_view why) { return Invalid(fmt::format("the path has {}", why)); }
 
+std::string Lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  });
+  return out;
+}
+
 Status CheckRawPath(std::string_view path) {
   if (!path.starts_with('/')) return BadPath("no leading slash");
   if (path.find("//") != std::string_view::npos) return BadPath("an empty segment");
   if (path.find_first_of("\\;") != std::string_view::npos)
     return BadPath("a character refused here");
   for (std::size_t i = path.find('%'); i != std::string_view::npos; i = path.find('%', i + 1)) {
-    std::string code(path.substr(i + 1, 2));
-    std::transform(code.begin(), code.end(), code.begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    });
+    const std::string code = Lower(path.substr(i + 1, 2));
     for (const std::string_view refused : {"2f", "5c", "00", "3b", "2e"}) {
       if (code == refused) return BadPath("an escape refused here");
     }
@@ -44,10 +49,7 @@ std::string HostName(std::string_view host) {
   } else {
     name = name.substr(0, name.find(':'));
   }
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  });
-  return name;
+  return Lower(name);
 }
 
 bool IsOurs(const std::string& name, const std::vector<std::string>& allowed_hosts) {
@@ -115,29 +117,60 @@ Status CheckHostAndOrigin(const HttpRequest& request,
   }
   if (request.method == "GET" || request.method == "HEAD") return Ok();
   std::string_view origin = request.Header("origin");
-  if (origin.empty()) return Ok();
+  const bool foreign = request.Header("sec-fetch-site") == "cross-site";
+  if (origin.empty() && !foreign) return Ok();
   const std::size_t scheme = origin.find("://");
   if (scheme != std::string_view::npos) origin.remove_prefix(scheme + 3);
-  if (IsOurs(HostName(origin), allowed_hosts)) return Ok();
+  if (!foreign && Lower(origin) == Lower(request.Header("host"))) return Ok();
   return Error{ErrorCode::kForbidden, "requests from another site may not change anything here"};
 }
 
-Result<std::string> Authorize(ApiContext& context, const Route& route, const HttpRequest& request) {
-  if (route.role == Role::kPublic) return std::string{};
+std::string_view CookieToken(const HttpRequest& request) {
+  std::string_view rest = request.Header("cookie");
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    std::string_view pair = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    const std::size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == kSessionCookie) {
+      return pair.substr(equals + 1);
+    }
+  }
+  return {};
+}
+
+Result<TokenRow> ValidToken(ApiContext& context, std::string_view token) {
   const Error refused{ErrorCode::kUnauthenticated, "a valid token is required",
                       "send Authorization: Bearer <token>; the first start wrote one to cli.token"};
-  const std::string_view token = BearerToken(request);
   if (token.empty()) return refused;
-  NM_ASSIGN_OR_RETURN(const std::optional<TokenRow> row,
+  NM_ASSIGN_OR_RETURN(std::optional<TokenRow> row,
                       context.queries.FindTokenByHash(TokenHash(token)));
   if (!row || row->revoked_at) return refused;
   if (row->expires_at && *row->expires_at <= context.now()) return refused;
-  const std::optional<Role> role = ParseRole(row->role);
+  return *std::move(row);
+}
+
+Status Authorize(ApiContext& context, const Route& route, HttpRequest& request) {
+  if (route.role == Role::kPublic) return Ok();
+  std::string_view token = BearerToken(request);
+  request.by_cookie = token.empty();
+  if (token.empty()) token = CookieToken(request);
+  NM_ASSIGN_OR_RETURN(TokenRow row, ValidToken(context, token));
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (request.by_cookie && !reads && request.Header("x-nightmill") != "1") {
+    return Error{ErrorCode::kForbidden, "the header X-Nightmill: 1 is missing",
+                 "it goes with every change that is made by session cookie"};
+  }
+  const std::optional<Role> role = ParseRole(row.role);
   if (!role || *role < route.role) {
     return Error{ErrorCode::kForbidden, fmt::format("this needs the role {}, the token has {}",
-                                                    ToString(route.role), row->role)};
+                                                    ToString(route.role), row.role)};
   }
-  return row->id;
+  request.principal = std::move(row.id);
+  request.role = std::move(row.role);
+  request.expires_at = row.expires_at;
+  return Ok();
 }
 
 }  // namespace nightmill

@@ -9,6 +9,7 @@
 
 #include "api/http.h"
 #include "api/routes.h"
+#include "store/queries.h"
 
 namespace nightmill {
 
@@ -24,8 +25,15 @@ Status ParseTarget(std::string_view target, HttpRequest& request);
 Status CheckHostAndOrigin(const HttpRequest& request,
                           const std::vector<std::string>& allowed_hosts);
 
-// The principal of the request's bearer token if it may use the route: kUnauthenticated without a
-// valid token, kForbidden if its role is too low. "" for public routes.
-Result<std::string> Authorize(ApiContext& context, const Route& route, const HttpRequest& request);
+// Fills principal, role and expiry of the request from its bearer token or session cookie, if that
+// may use the route: kUnauthenticated without a valid one, kForbidden if its role is too low, and
+// for a change by cookie without the header X-Nightmill, which no other site can send.
+Status Authorize(ApiContext& context, const Route& route, HttpRequest& request);
+
+inline constexpr std::string_view kSessionCookie = "nm_session";
+// The secret text of the session cookie, or "".
+std::string_view CookieToken(const HttpRequest& request);
+// The row of a token that is valid now; kUnauthenticated for any other.
+Result<TokenRow> ValidToken(ApiContext& context, std::string_view token);
 
 }  // namespace nightmill

@@ -1,10 +1,20 @@
 #include "api/http.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
 
 namespace nightmill {
+namespace {
+
+// An ETag without the mark of a weak one.
+std::string_view Opaque(std::string_view tag) {
+  if (tag.starts_with("W/")) tag.remove_prefix(2);
+  return tag;
+}
+
+}  // namespace
 
 std::string_view HttpRequest::Header(std::string_view lower_case_name) const {
   for (const auto& [name, value] : headers) {
@@ -34,11 +44,47 @@ const std::string& HttpRequest::Param(std::string_view name) const {
   return it->second;
 }
 
-HttpResponse ProblemWithStatus(int status, const Error& error, std::string_view accept,
-                               std::string_view request_id) {
+std::string_view HttpResponse::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::string_view PhraseOf(int status) {
+  static constexpr std::pair<int, std::string_view> kPhrases[] = {
+      {400, "Bad Request"},
+      {401, "Unauthorized"},
+      {403, "Forbidden"},
+      {404, "Not Found"},
+      {405, "Method Not Allowed"},
+      {406, "Not Acceptable"},
+      {409, "Conflict"},
+      {411, "Length Required"},
+      {412, "Precondition Failed"},
+      {413, "Content Too Large"},
+      {414, "URI Too Long"},
+      {415, "Unsupported Media Type"},
+      {422, "Unprocessable Content"},
+      {428, "Precondition Required"},
+      {429, "Too Many Requests"},
+      {431, "Request Header Fields Too Large"},
+      {500, "Internal Server Error"},
+      {501, "Not Implemented"},
+      {503, "Service Unavailable"},
+      {507, "Insufficient Storage"},
+  };
+  for (const auto& [code, phrase] : kPhrases) {
+    if (code == status) return phrase;
+  }
+  return "Error";
+}
+
+HttpResponse ProblemWithStatus(int status, const Error& error, const HttpRequest& request) {
   nlohmann::json body = {
-      {"type", "about:blank"},   {"title", ToString(error.code)}, {"status", status},
-      {"detail", error.message}, {"code", ToString(error.code)},  {"request_id", request_id}};
+      {"type", "about:blank"},   {"title", PhraseOf(status)},    {"status", status},
+      {"detail", error.message}, {"code", ToString(error.code)}, {"request_id", request.id},
+      {"instance", request.path}};
   if (!error.hint.empty()) body["hint"] = error.hint;
   if (!error.pointer.empty()) {
     body["errors"] = {
@@ -47,13 +93,39 @@ HttpResponse ProblemWithStatus(int status, const Error& error, std::string_view 
   HttpResponse response;
   response.status = status;
   response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  response.content_type =
-      accept == "application/json" ? "application/json" : "application/problem+json";
+  const std::string_view accept = request.Header("accept");
+  const bool plain = accept.find("application/json") != std::string_view::npos &&
+                     accept.find("problem+json") == std::string_view::npos;
+  response.content_type = plain ? "application/json" : "application/problem+json";
+  if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }
 
-HttpResponse Problem(const Error& error, std::string_view accept, std::string_view request_id) {
-  return ProblemWithStatus(HttpStatus(error.code), error, accept, request_id);
+HttpResponse Problem(const Error& error, const HttpRequest& request) {
+  return ProblemWithStatus(HttpStatus(error.code), error, request);
+}
+
+bool NamesTag(std::string_view header, std::string_view tag) {
+  while (!header.empty()) {
+    const std::size_t end = std::min(header.find(','), header.size());
+    std::string_view one = header.substr(0, end);
+    header.remove_prefix(std::min(end + 1, header.size()));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one == "*" || Opaque(one) == Opaque(tag)) return true;
+  }
+  return false;
+}
+
+bool Accepts(std::string_view accept, std::string_view type) {
+  if (accept.empty() || accept.find("*/*") != std::string_view::npos) return true;
+  if (accept.find(type) != std::string_view::npos) return true;
+  const std::string any = std::string(type.substr(0, type.find('/'))) + "/*";
+  return accept.find(any) != std::string_view::npos;
+}
+
+bool AcceptsOnly(std::string_view accept, std::string_view type) {
+  return accept.find(type) != std::string_view::npos && !Accepts(accept, "application/json");
 }
 
 }  // namespace nightmill

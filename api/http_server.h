@@ -19,6 +19,7 @@ struct HttpServerOptions {
   int port = 7420;
   bool next_free_port = false;             // try the following ports if this one is taken
   int threads = 4;                         // of handlers
+  int requests_per_second = 100;           // of one token; twice as many at once; 0: no limit
   std::vector<std::string> allowed_hosts;  // besides localhost, 127.0.0.1 and [::1]
 };
 

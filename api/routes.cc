@@ -5,74 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "api/handlers/handlers.h"
-#include "core/base/limits.h"
-
 namespace nightmill {
 namespace {
-
-constexpr std::size_t kNone = 0;
-constexpr std::size_t kBody = limits::kMaxRequestBody;
-constexpr std::size_t kDagBody = limits::kMaxDagBody;
-
-constexpr std::array kRoutes = {
-    Route{"GET", "/livez", Role::kPublic, kNone, GetLivez},
-    Route{"GET", "/readyz", Role::kPublic, kNone, GetHealth},
-    Route{"GET", "/health", Role::kPublic, kNone, GetHealth},
-    Route{"GET", "/api/v2/monitor/health", Role::kViewer, kNone, GetMonitorHealth},
-    Route{"GET", "/api/v2/version", Role::kViewer, kNone, GetVersion},
-    Route{"GET", "/api/v2/operators", Role::kViewer, kNone, GetOperators},
-    Route{"GET", "/api/v2/workers", Role::kViewer, kNone, GetWorkers},
-    Route{"GET", "/api/v2/eventLogs", Role::kViewer, kNone, GetEventLogs},
-    Route{"POST", "/api/v2/shutdown", Role::kAdmin, kBody, PostShutdown},
-
-    Route{"GET", "/api/v2/dags", Role::kViewer, kNone, GetDags},
-    Route{"POST", "/api/v2/dags/validate", Role::kViewer, kDagBody, PostValidate},
-    Route{"GET", "/api/v2/dags/{dag_id}", Role::kViewer, kNone, GetDag},
-    Route{"GET", "/api/v2/dags/{dag_id}/details", Role::kViewer, kNone, GetDag},
-    Route{"PATCH", "/api/v2/dags/{dag_id}", Role::kOperator, kBody, PatchDag},
-    Route{"GET", "/api/v2/dags/{dag_id}/tasks", Role::kViewer, kNone, GetDagTasks},
-    Route{"GET", "/api/v2/dags/{dag_id}/next", Role::kViewer, kNone, GetDagNext},
-    Route{"PUT", "/api/v2/dags/{dag_id}/source", Role::kAuthor, kDagBody, PutDagSource},
-    Route{"GET", "/api/v2/dagSources/{dag_id}", Role::kViewer, kNone, GetDagSource},
-
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns", Role::kViewer, kNone, GetDagRuns},
-    Route{"POST", "/api/v2/dags/{dag_id}/dagRuns", Role::kOperator, kBody, PostDagRun},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}", Role::kViewer, kNone, GetDagRun},
-    Route{"POST", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/cancel", Role::kOperator, kBody,
-          PostCancelRun},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/explain", Role::kViewer, kNone,
-          GetRunExplain},
-
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances", Role::kViewer, kNone,
-          GetTaskInstances},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}",
-          Role::kViewer, kNone, GetTaskInstance},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/tries",
-          Role::kViewer, kNone, GetTries},
-    Route{"GET",
-          "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number}",
-          Role::kViewer, kNone, GetLogs},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/explain",
-          Role::kViewer, kNone, GetTaskExplain},
-    Route{"GET", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}",
-          Role::kViewer, kNone, GetTaskInstance},
-
-    Route{"GET", "/api/v2/backfills", Role::kViewer, kNone, GetBackfills},
-    Route{"POST", "/api/v2/backfills", Role::kOperator, kBody, PostBackfill},
-    Route{"POST", "/api/v2/backfills/dry_run", Role::kViewer, kBody, PostBackfillDryRun},
-    Route{"GET", "/api/v2/backfills/{backfill_id}", Role::kViewer, kNone, GetBackfill},
-    Route{"GET", "/api/v2/backfills/{backfill_id}/dagRuns", Role::kViewer, kNone, GetBackfillSlots},
-    Route{"PUT", "/api/v2/backfills/{backfill_id}/pause", Role::kOperator, kBody, PutBackfillPause},
-    Route{"PUT", "/api/v2/backfills/{backfill_id}/unpause", Role::kOperator, kBody,
-          PutBackfillUnpause},
-    Route{"PUT", "/api/v2/backfills/{backfill_id}/cancel", Role::kOperator, kBody,
-          PutBackfillCancel},
-
-    Route{"GET", "/api/v2/pools", Role::kViewer, kNone, GetPools},
-    Route{"POST", "/api/v2/pools", Role::kOperator, kBody, PostPool},
-    Route{"PATCH", "/api/v2/pools/{pool_name}", Role::kOperator, kBody, PatchPool},
-};
 
 constexpr std::array<std::string_view, 5> kRoleWords = {"public", "viewer", "operator", "author",
                                                         "admin"};
@@ -88,21 +22,28 @@ std::string_view NextSegment(std::string_view& path) {
 
 // 0: no match; else 1 + the number of literal segments, so that "/dags/validate" goes before
 // "/dags/{dag_id}".
-int Fit(std::string_view path, const std::vector<std::string>& segments,
-        std::map<std::string, std::string, std::less<>>& params) {
+int Fit(std::string_view path, const std::vector<std::string>& segments) {
   int literal = 1;
   for (const std::string& segment : segments) {
     if (path.empty()) return 0;
     const std::string_view wanted = NextSegment(path);
-    if (wanted.starts_with('{')) {
-      params.emplace(wanted.substr(1, wanted.size() - 2), segment);
-    } else if (wanted == segment) {
+    if (wanted == segment) {
       literal += 1;
-    } else {
+    } else if (!wanted.starts_with('{')) {
       return 0;
     }
   }
   return path.empty() ? literal : 0;
+}
+
+std::map<std::string, std::string, std::less<>> ParamsOf(std::string_view path,
+                                                         const std::vector<std::string>& segments) {
+  std::map<std::string, std::string, std::less<>> params;
+  for (const std::string& segment : segments) {
+    const std::string_view wanted = NextSegment(path);
+    if (wanted.starts_with('{')) params.emplace(wanted.substr(1, wanted.size() - 2), segment);
+  }
+  return params;
 }
 
 }  // namespace
@@ -116,14 +57,11 @@ std::optional<Role> ParseRole(std::string_view word) {
   return std::nullopt;
 }
 
-std::span<const Route> Routes() { return kRoutes; }
-
 RouteMatch MatchRoute(std::string_view method, const std::vector<std::string>& segments) {
   RouteMatch best;
   int best_fit = 0;
-  for (const Route& route : kRoutes) {
-    std::map<std::string, std::string, std::less<>> params;
-    const int fit = Fit(route.path, segments, params);
+  for (const Route& route : Routes()) {
+    const int fit = Fit(route.path, segments);
     if (fit == 0) continue;
     if (best.allow.find(route.method) == std::string::npos) {
       best.allow += fmt::format("{}{}", best.allow.empty() ? "" : ", ", route.method);
@@ -132,8 +70,8 @@ RouteMatch MatchRoute(std::string_view method, const std::vector<std::string>& s
     if (route.method != method || fit <= best_fit) continue;
     best_fit = fit;
     best.route = &route;
-    best.params = std::move(params);
   }
+  if (best.route != nullptr) best.params = ParamsOf(best.route->path, segments);
   return best;
 }
 

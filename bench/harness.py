@@ -169,7 +169,8 @@ class Daemon:
         server.unlink(missing_ok=True)
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(
-                [NIGHTMILL, "server", "--dev", "--state-dir", self.state],
+                [NIGHTMILL, "server", "--dev", "--state-dir", self.state,
+                 "--requests-per-second", "0"],
                 env=self.environment, stdout=log, stderr=log)
         self.client = wait_until(self._connect, "the daemon")
         return self

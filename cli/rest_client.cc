@@ -40,7 +40,9 @@ struct RestClient::Call {
   std::string method;
   std::string path;
   std::string body = {};
-  std::string key = {};  // Idempotency-Key
+  std::string key = {};                                // Idempotency-Key
+  std::pair<std::string, std::string> condition = {};  // If-Match or If-None-Match
+  std::string etag = {};                               // of the answer
 };
 
 namespace {
@@ -106,6 +108,7 @@ Result<RestClient> RestClient::Connect(const Cli& cli, Token token) {
     }
   }
   impl->headers.emplace("Accept", "application/json");
+  impl->headers.emplace("User-Agent", "nightmill");
   return RestClient(std::move(url), std::move(impl));
 }
 
@@ -118,12 +121,13 @@ RestClient::Again RestClient::RepeatWhile(Again again) {
   return std::exchange(impl_->again, std::move(again));
 }
 
-Result<json> RestClient::Exchange(const Call& call, int& status) {
+Result<json> RestClient::Exchange(Call& call, int& status) {
   httplib::Request request;
   request.method = call.method;
   request.path = call.path;
   request.headers = impl_->headers;
   if (!call.key.empty()) request.headers.emplace("Idempotency-Key", call.key);
+  if (!call.condition.first.empty()) request.headers.insert(call.condition);
   if (!call.body.empty()) {
     request.body = call.body;
     request.headers.emplace("Content-Type", "application/json");
@@ -132,6 +136,7 @@ Result<json> RestClient::Exchange(const Call& call, int& status) {
   if (result || result.error() != httplib::Error::Connection) impl_->met = true;
   if (!result) return Unreachable(url_);
   status = result->status;
+  call.etag = result->get_header_value("ETag");
   json parsed = json::parse(result->body, nullptr, false);
   if (parsed.is_discarded()) {
     return Internal(fmt::format("{} answered {} with something that is not JSON", url_, status));
@@ -153,7 +158,7 @@ bool RestClient::ShallRepeat(int failures) {
   return true;
 }
 
-Result<json> RestClient::Checked(const Call& call) {
+Result<json> RestClient::Checked(Call call) {
   for (int failures = 1;; ++failures) {
     int status = 0;
     Result<json> answer = Exchange(call, status);
@@ -164,9 +169,21 @@ Result<json> RestClient::Checked(const Call& call) {
   }
 }
 
-Result<json> RestClient::Send(const std::string& method, const std::string& path,
-                              const std::string& body, int& status) {
-  return Exchange({method, path, body}, status);
+Result<json> RestClient::StoreDag(const std::string& dag_id, const std::string& query,
+                                  const std::string& source, int& status) {
+  constexpr int kMaxRounds = 3;  // somebody else may store it in between
+  Result<json> answer = json();
+  for (int round = 0; round < kMaxRounds; ++round) {
+    Call look{"GET", "/api/v2/dagSources/" + Segment(dag_id)};
+    answer = Exchange(look, status);
+    if (!answer.ok()) return answer;
+    Call store{"PUT", fmt::format("/api/v2/dags/{}/source{}", Segment(dag_id), query), source};
+    store.condition = status == 200 ? std::pair<std::string, std::string>{"If-Match", look.etag}
+                                    : std::pair<std::string, std::string>{"If-None-Match", "*"};
+    answer = Exchange(store, status);
+    if (!answer.ok() || status != 412) return answer;
+  }
+  return answer;
 }
 
 Result<json> RestClient::Get(const std::string& path) { return Checked({"GET", path}); }

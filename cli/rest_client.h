@@ -39,16 +39,17 @@ class RestClient {
   Result<nlohmann::json> Post(const std::string& path, const nlohmann::json& body);
   Result<nlohmann::json> Put(const std::string& path, const nlohmann::json& body);
   Result<nlohmann::json> Patch(const std::string& path, const nlohmann::json& body);
-  // A body as it is; the answer whatever its status (`status` is set), for answers with details.
-  Result<nlohmann::json> Send(const std::string& method, const std::string& path,
-                              const std::string& body, int& status);
+  // Stores a DAG file over the version that is there now, or as a new DAG; the answer whatever its
+  // status (`status` is set), for its diagnostics. `query` begins with '?' or is empty.
+  Result<nlohmann::json> StoreDag(const std::string& dag_id, const std::string& query,
+                                  const std::string& source, int& status);
 
  private:
   struct Impl;
   struct Call;
   RestClient(std::string url, std::unique_ptr<Impl> impl);
-  Result<nlohmann::json> Checked(const Call& call);
-  Result<nlohmann::json> Exchange(const Call& call, int& status);
+  Result<nlohmann::json> Checked(Call call);
+  Result<nlohmann::json> Exchange(Call& call, int& status);
   bool ShallRepeat(int failures);
 
   std::string url_;

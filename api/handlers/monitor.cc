@@ -1,8 +1,13 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "api/topics.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {
@@ -87,16 +92,76 @@ Result<HttpResponse> GetEventLogs(ApiContext& context, const HttpRequest& reques
   filter.dag_id = request.Query("dag_id");
   filter.task_id = request.Query("task_id");
   filter.kind = request.Query("event");
-  if (const auto run_id = request.Query("run_id"); run_id && filter.dag_id) {
+  if (const auto run_id = request.Query("run_id")) {
+    if (!filter.dag_id) return Invalid("run_id goes with dag_id", "name the DAG of the run too");
     NM_ASSIGN_OR_RETURN(const DagRunRow run, RequireRun(context, *filter.dag_id, *run_id));
     filter.run = run.run;
   }
   NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kOrders));
-  NM_ASSIGN_OR_RETURN(const Listing<EventRow> events,
-                      context.queries.Events(filter, !order || order->descending, page));
+  const bool newest_first = !order || order->descending;
+  NM_ASSIGN_OR_RETURN(const std::optional<Cursor> cursor, CursorOf(request, page));
+  if (cursor && !newest_first) {
+    return Invalid("a cursor goes with the newest first only", "leave out order_by");
+  }
+  if (cursor) filter.before = EventId(cursor->number);
+  NM_ASSIGN_OR_RETURN(const Listing<EventView> events,
+                      context.queries.Events(filter, newest_first, page));
   json list = json::array();
-  for (const EventRow& event : events.rows) list.push_back(ToJson(event));
-  return JsonResponse({{"event_logs", std::move(list)}, {"total_entries", events.total}});
+  for (const EventView& event : events.rows) list.push_back(ToJson(event));
+  json body = {{"event_logs", std::move(list)}, {"total_entries", events.total}};
+  if (newest_first && IsFull(events.rows, page)) {
+    body["next_cursor"] = TextOf(Cursor{events.rows.back().event.id.value, ""});
+  }
+  return JsonResponse(body);
+}
+
+Result<HttpResponse> GetEventLog(ApiContext& context, const HttpRequest& request) {
+  const std::string& text = request.Param("event_log_id");
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || end != text.data() + text.size() || id < 1) {
+    return Invalid(fmt::format("event_log_id {} is no whole number from 1", text));
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<EventView> event, context.queries.FindEvent(EventId(id)));
+  if (!event) return NotFound(fmt::format("no event {}", id));
+  return JsonResponse(ToJson(*event));
+}
+
+// Topics come as one word with commas between, or as several.
+Result<HttpResponse> GetEvents(ApiContext&, const HttpRequest& request) {
+  constexpr std::size_t kMaxTopics = 32;
+  if (!Accepts(request.Header("accept"), "text/event-stream")) {
+    return ProblemWithStatus(
+        406, Error{ErrorCode::kNotSupported, "this can be sent as text/event-stream"}, request);
+  }
+  EventStream stream;
+  for (const std::string& words : request.QueryAll("topics")) {
+    std::size_t from = 0;
+    while (from <= words.size()) {
+      const std::size_t end = std::min(words.find(',', from), words.size());
+      if (end > from) stream.topics.push_back(words.substr(from, end - from));
+      from = end + 1;
+    }
+  }
+  if (stream.topics.empty()) stream.topics.push_back("runs");
+  if (stream.topics.size() > kMaxTopics) {
+    return Invalid(
+        fmt::format("there are {} topics, the limit is {}", stream.topics.size(), kMaxTopics));
+  }
+  NM_RETURN_IF_ERROR(Topics::Parse(stream.topics));
+  const std::string_view last = request.Header("last-event-id");
+  if (!last.empty()) {
+    std::int64_t id = 0;
+    const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), id);
+    if (error != std::errc{} || end != last.data() + last.size() || id < 0) {
+      return Invalid("Last-Event-ID is no number of an event");
+    }
+    stream.last_id = id;
+  }
+  HttpResponse response;
+  response.content_type = "text/event-stream";
+  response.stream = std::move(stream);
+  return response;
 }
 
 Result<HttpResponse> PostShutdown(ApiContext& context, const HttpRequest& request) {

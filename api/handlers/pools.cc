@@ -25,15 +25,35 @@ Status ReadPool(const json& body, PoolRow& pool) {
   return Ok();
 }
 
+// A pool with its use.
+Result<json> PoolNow(ApiContext& context, const std::string& name) {
+  json found;
+  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant) {
+    for (const Engine::PoolUse& use : engine.Pools()) {
+      if (use.pool.name == name) found = ToJson(use.pool, use);
+    }
+  }));
+  if (found.is_null()) return NotFound(fmt::format("no pool \"{}\"", name));
+  return found;
+}
+
 }  // namespace
 
 Result<HttpResponse> GetPools(ApiContext& context, const HttpRequest& request) {
   static constexpr std::string_view kOrders[] = {"name", "slots"};
+  const std::optional<std::string> pattern = request.Query("pool_name_pattern");
   json list = json::array();
-  NM_RETURN_IF_ERROR(context.mailbox.Look([&list](const Engine& engine, Instant) {
-    for (const Engine::PoolUse& use : engine.Pools()) list.push_back(ToJson(use.pool, use));
+  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant) {
+    for (const Engine::PoolUse& use : engine.Pools()) {
+      if (!pattern || IsLike(use.pool.name, *pattern)) list.push_back(ToJson(use.pool, use));
+    }
   }));
-  return PagedResponse(request, "pools", std::move(list), kOrders);
+  return PagedResponse(request, "pools", std::move(list), kOrders, limits::kDefaultPageLimit);
+}
+
+Result<HttpResponse> GetPool(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const json pool, PoolNow(context, request.Param("pool_name")));
+  return JsonResponse(pool);
 }
 
 Result<HttpResponse> PostPool(ApiContext& context, const HttpRequest& request) {
@@ -59,23 +79,41 @@ Result<HttpResponse> PostPool(ApiContext& context, const HttpRequest& request) {
 }
 
 Result<HttpResponse> PatchPool(ApiContext& context, const HttpRequest& request) {
-  NM_ASSIGN_OR_RETURN(const json body, ObjectBody(request, {"name", "pool", "slots", "description",
-                                                            "include_deferred"}));
+  NM_ASSIGN_OR_RETURN(
+      json body, ObjectBody(request, {"name", "pool", "slots", "description", "include_deferred"}));
+  NM_RETURN_IF_ERROR(ApplyMask(request, body));
   const std::string& name = request.Param("pool_name");
+  for (const char* member : {"name", "pool"}) {
+    NM_ASSIGN_OR_RETURN(const std::optional<std::string> given, StringMember(body, member));
+    if (given && *given != name) {
+      return Invalid("a pool cannot be renamed", "create another, and name that in the DAGs");
+    }
+  }
   NM_ASSIGN_OR_RETURN(std::optional<PoolRow> existing, context.queries.FindPool(name));
   if (!existing) return NotFound(fmt::format("no pool \"{}\"", name));
+  NM_ASSIGN_OR_RETURN(const json before, PoolNow(context, name));
+  NM_RETURN_IF_ERROR(CheckIfMatch(request, before));
   NM_RETURN_IF_ERROR(ReadPool(body, *existing));
   event::PutPool event;
   event.pool = *std::move(existing);
-  NM_ASSIGN_OR_RETURN(const command::ReplyBody reply,
-                      CallWithAudit(context, request, event, {"pool.put", name}));
-  Engine::PoolUse use;
-  NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant) {
-    for (const Engine::PoolUse& one : engine.Pools()) {
-      if (one.pool.name == name) use = one;
-    }
-  }));
-  return JsonResponse(ToJson(std::get<PoolRow>(reply), use));
+  NM_RETURN_IF_ERROR(CallWithAudit(context, request, event, {"pool.put", name}));
+  NM_ASSIGN_OR_RETURN(const json after, PoolNow(context, name));
+  return JsonResponse(after);
+}
+
+Result<HttpResponse> DeletePool(ApiContext& context, const HttpRequest& request) {
+  const std::string& name = request.Param("pool_name");
+  if (!request.Header("if-match").empty()) {
+    NM_ASSIGN_OR_RETURN(const json before, PoolNow(context, name));
+    NM_RETURN_IF_ERROR(CheckIfMatch(request, before));
+  }
+  event::DeletePool event;
+  event.name = name;
+  NM_RETURN_IF_ERROR(CallWithAudit(context, request, event, {"pool.delete", name}));
+  HttpResponse response;
+  response.status = 204;
+  response.content_type.clear();
+  return response;
 }
 
 }  // namespace nightmill

@@ -46,37 +46,34 @@ Result<RunFilter> ReadFilter(const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
   NM_RETURN_IF_ERROR(ReadOrder(request, filter));
   if (request.Param("dag_id") != "~") filter.dag_id = request.Param("dag_id");
-  for (const std::string& word : request.QueryAll("state")) {
-    const std::optional<RunState> state = ParseRunState(word);
-    if (!state)
-      return Invalid(fmt::format("\"{}\" is no run state", word),
-                     "states are queued, running, success, failed");
-    filter.states.push_back(*state);
-  }
-  for (const std::string& word : request.QueryAll("run_type")) {
-    const std::optional<RunType> type = ParseRunType(word);
-    if (!type) return Invalid(fmt::format("\"{}\" is no run type", word));
-    filter.types.push_back(*type);
-  }
+  NM_ASSIGN_OR_RETURN(filter.states, WordsQuery(request, "state", ParseRunState));
+  NM_ASSIGN_OR_RETURN(filter.types, WordsQuery(request, "run_type", ParseRunType));
   filter.run_id_pattern = request.Query("run_id_pattern");
-  NM_ASSIGN_OR_RETURN(filter.logical_date.from, InstantQuery(request, "logical_date_gte"));
-  NM_ASSIGN_OR_RETURN(filter.logical_date.to, InstantQuery(request, "logical_date_lte"));
-  NM_ASSIGN_OR_RETURN(filter.run_after.from, InstantQuery(request, "run_after_gte"));
-  NM_ASSIGN_OR_RETURN(filter.run_after.to, InstantQuery(request, "run_after_lte"));
-  NM_ASSIGN_OR_RETURN(filter.started_at.from, InstantQuery(request, "start_date_gte"));
-  NM_ASSIGN_OR_RETURN(filter.started_at.to, InstantQuery(request, "start_date_lte"));
-  NM_ASSIGN_OR_RETURN(filter.ended_at.from, InstantQuery(request, "end_date_gte"));
-  NM_ASSIGN_OR_RETURN(filter.ended_at.to, InstantQuery(request, "end_date_lte"));
+  NM_ASSIGN_OR_RETURN(filter.logical_date, RangeQuery(request, "logical_date"));
+  NM_ASSIGN_OR_RETURN(filter.run_after, RangeQuery(request, "run_after"));
+  NM_ASSIGN_OR_RETURN(filter.started_at, RangeQuery(request, "start_date"));
+  NM_ASSIGN_OR_RETURN(filter.ended_at, RangeQuery(request, "end_date"));
   return filter;
 }
 
+// Who asks: the page by its cookie, our command line by its name, else whoever has a token.
+std::string_view CallerOf(const HttpRequest& request) {
+  if (request.by_cookie) return "ui";
+  return request.Header("user-agent").starts_with("nightmill") ? "cli" : "rest_api";
+}
+
 Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
-  NM_ASSIGN_OR_RETURN(const json body,
-                      ObjectBody(request, {"dag_run_id", "logical_date", "data_interval_start",
-                                           "data_interval_end", "run_after", "conf", "note",
-                                           "partition_key", "unpause", "triggered_by"}));
+  NM_ASSIGN_OR_RETURN(
+      const json body,
+      ObjectBody(request, {"dag_run_id", "logical_date", "data_interval_start", "data_interval_end",
+                           "run_after", "conf", "note", "partition_key", "unpause"}));
+  if (body.contains("partition_key") && !body["partition_key"].is_null()) {
+    return Invalid("partitioned runs are not supported", "leave out partition_key");
+  }
   event::TriggerRun event;
   event.dag_id = request.Param("dag_id");
+  event.triggered_by = CallerOf(request);
+  NM_ASSIGN_OR_RETURN(event.run_after, InstantMember(body, "run_after"));
   NM_ASSIGN_OR_RETURN(event.run_id, StringMember(body, "dag_run_id"));
   NM_ASSIGN_OR_RETURN(event.logical_date, InstantMember(body, "logical_date"));
   event.null_logical_date = body.contains("logical_date") && body["logical_date"].is_null();
@@ -92,6 +89,7 @@ Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
   }
   NM_ASSIGN_OR_RETURN(const std::optional<std::string> note, StringMember(body, "note"));
   event.note = note.value_or("");
+  NM_RETURN_IF_ERROR(CheckNote(event.note));
   if (const auto conf = body.find("conf"); conf != body.end() && !conf->is_null()) {
     if (!conf->is_object()) return Invalid("conf must be a JSON object");
     event.conf = conf->dump();
@@ -104,6 +102,8 @@ Result<event::TriggerRun> ReadTrigger(const HttpRequest& request) {
   event.unpause = unpause.value_or(false);
   return event;
 }
+
+}  // namespace
 
 // How many attempts each of `runs` has lost, at the same index.
 Result<std::vector<std::int64_t>> LossesOf(ApiContext& context, std::span<const DagRunRow> runs) {
@@ -122,14 +122,29 @@ Result<std::vector<std::int64_t>> LossesOf(ApiContext& context, std::span<const 
   return counts;
 }
 
-// A run that has lost nothing yet: it was just created, or is told of with its own decision.
-HttpResponse RenderRun(const command::ReplyBody& reply) {
-  std::string body;
-  AppendRun(body, std::get<DagRunRow>(reply), 0);
-  return JsonTextResponse(std::move(body));
+Status CheckNote(std::string_view note) {
+  constexpr std::size_t kMaxNote = 1'000;
+  if (note.size() <= kMaxNote) return Ok();
+  return Invalid(fmt::format("note has {} bytes, the limit is {}", note.size(), kMaxNote));
 }
 
-}  // namespace
+Result<std::string> RunText(ApiContext& context, const DagRunRow& run) {
+  NM_ASSIGN_OR_RETURN(const std::vector<std::int64_t> losses, LossesOf(context, {&run, 1}));
+  std::string text;
+  AppendRun(text, run, *VersionOf(context, run.dag_id, run.version), losses[0]);
+  return text;
+}
+
+// A run that has lost nothing yet: it was just created, or is told of with its own decision.
+Render RenderRun(ApiContext& context, const std::string& dag_id, int version) {
+  const auto known = VersionOf(context, dag_id, version);
+  return [known](const command::ReplyBody& reply) {
+    const auto& run = std::get<DagRunRow>(reply);
+    std::string body;
+    AppendRun(body, run, *known, 0);
+    return JsonTextResponse(std::move(body));
+  };
+}
 
 Result<HttpResponse> GetDagRuns(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const RunFilter filter, ReadFilter(request));
@@ -141,7 +156,8 @@ Result<HttpResponse> GetDagRuns(ApiContext& context, const HttpRequest& request)
   body.reserve(runs.rows.size() * kRunTextSize);
   for (std::size_t i = 0; i < runs.rows.size(); ++i) {
     if (i > 0) body += ',';
-    AppendRun(body, runs.rows[i], losses[i]);
+    const DagRunRow& run = runs.rows[i];
+    AppendRun(body, run, *VersionOf(context, run.dag_id, run.version), losses[i]);
   }
   body += fmt::format("],\"total_entries\":{}", runs.total);
   if (filter.order == RunOrder::kRun && IsFull(runs.rows, filter.page)) {
@@ -158,27 +174,14 @@ Result<HttpResponse> PostDagRun(ApiContext& context, const HttpRequest& request)
     return Event(std::move(event));
   };
   return CallOnce(context, request, make_event, {"run.trigger", request.Param("dag_id")},
-                  RenderRun);
+                  RenderRun(context, request.Param("dag_id")));
 }
 
 Result<HttpResponse> GetDagRun(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const DagRunRow run,
                       RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
-  NM_ASSIGN_OR_RETURN(const std::vector<std::int64_t> losses, LossesOf(context, {&run, 1}));
-  std::string body;
-  AppendRun(body, run, losses[0]);
-  return JsonTextResponse(std::move(body));
-}
-
-Result<HttpResponse> PostCancelRun(ApiContext& context, const HttpRequest& request) {
-  NM_ASSIGN_OR_RETURN(const DagRunRow run,
-                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
-  event::CancelRun event;
-  event.dag_id = run.dag_id;
-  event.run_id = run.run_id;
-  return CallOnce(
-      context, request, [&event]() -> Result<Event> { return Event(event); },
-      {"run.cancel", fmt::format("{}/{}", run.dag_id, run.run_id)}, RenderRun);
+  NM_ASSIGN_OR_RETURN(std::string text, RunText(context, run));
+  return JsonTextResponse(std::move(text));
 }
 
 Result<HttpResponse> GetRunExplain(ApiContext& context, const HttpRequest& request) {

@@ -15,39 +15,33 @@ namespace {
 
 using nlohmann::json;
 
-// Parsing a stored source takes about a millisecond; lists would repeat it per row.
-class DagCache {
+// Parsing a stored source takes about a millisecond; lists would repeat it per row. A version never
+// changes.
+class VersionCache {
  public:
-  std::shared_ptr<const Dag> Find(const std::string& key) {
+  std::shared_ptr<const KnownVersion> Find(const std::string& key) {
     const std::lock_guard lock(mutex_);
     const auto it = entries_.find(key);
     return it == entries_.end() ? nullptr : it->second;
   }
-  void Put(const std::string& key, std::shared_ptr<const Dag> dag) {
+  void Put(const std::string& key, std::shared_ptr<const KnownVersion> version) {
     const std::lock_guard lock(mutex_);
     if (entries_.size() >= kMax) entries_.clear();
-    entries_[key] = std::move(dag);
+    entries_[key] = std::move(version);
   }
 
  private:
-  static constexpr std::size_t kMax = 256;
+  static constexpr std::size_t kMax = 2'048;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<const Dag>> entries_;
+  std::map<std::string, std::shared_ptr<const KnownVersion>> entries_;
 };
 
-DagCache& Cache() {
-  static DagCache cache;
+VersionCache& Cache() {
+  static VersionCache cache;
   return cache;
 }
 
-Result<int> IntOf(std::string_view name, const std::string& text, int low, int high) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-    return Invalid(fmt::format("{}={} is not a whole number from {} to {}", name, text, low, high));
-  }
-  return value;
-}
+char LowerOf(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 template <class T>
 Result<std::optional<T>> TypedMember(const json& body, std::string_view name, bool fits,
@@ -70,15 +64,39 @@ const json& MemberOf(const json& body, std::string_view name) {
 
 }  // namespace
 
-Result<Page> PageOf(const HttpRequest& request) {
+Error UnknownWord(std::string_view name, std::string_view word) {
+  return Invalid(fmt::format("\"{}\" is no value of {}", word, name));
+}
+
+Result<int> NumberOf(std::string_view name, const std::string& text, int low, int high) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    return Invalid(fmt::format("{}={} is not a whole number from {} to {}", name, text, low, high));
+  }
+  return value;
+}
+
+Result<std::optional<int>> NumberQuery(const HttpRequest& request, std::string_view name, int low,
+                                       int high) {
+  const std::optional<std::string> text = request.Query(name);
+  if (!text) return std::optional<int>{};
+  NM_ASSIGN_OR_RETURN(const int value, NumberOf(name, *text, low, high));
+  return std::optional<int>{value};
+}
+
+Result<Page> PageOf(const HttpRequest& request, int max_offset) {
   Page page;
-  if (const auto limit = request.Query("limit")) {
-    NM_ASSIGN_OR_RETURN(page.limit, IntOf("limit", *limit, 0, limits::kMaxPageLimit));
-  }
-  if (const auto offset = request.Query("offset")) {
-    NM_ASSIGN_OR_RETURN(page.offset, IntOf("offset", *offset, 0, 1'000'000'000));
-  }
-  return page;
+  NM_ASSIGN_OR_RETURN(const std::optional<int> limit,
+                      NumberQuery(request, "limit", 1, limits::kMaxPageLimit));
+  page.limit = limit.value_or(page.limit);
+  NM_ASSIGN_OR_RETURN(const std::optional<int> offset,
+                      NumberQuery(request, "offset", 0, 1'000'000'000));
+  page.offset = offset.value_or(0);
+  if (page.offset <= max_offset) return page;
+  return Invalid(fmt::format("offset={} is above {}, the limit", page.offset, max_offset),
+                 "further on, ask with cursor=<next_cursor of the page before> where there is one, "
+                 "or filter");
 }
 
 Result<std::optional<OrderBy>> OrderOf(const HttpRequest& request,
@@ -102,11 +120,6 @@ Result<std::optional<OrderBy>> OrderOf(const HttpRequest& request,
 }
 
 Result<std::optional<Cursor>> CursorOf(const HttpRequest& request, const Page& page) {
-  if (page.offset > limits::kMaxPageOffset) {
-    return Invalid(
-        fmt::format("offset={} is above {}, the limit", page.offset, limits::kMaxPageOffset),
-        "further on, ask with cursor=<next_cursor of the page before>");
-  }
   const std::optional<std::string> text = request.Query("cursor");
   if (!text) return std::optional<Cursor>{};
   if (page.offset > 0) return Invalid("cursor and offset exclude each other");
@@ -125,9 +138,12 @@ std::string TextOf(const Cursor& cursor) {
 }
 
 Result<HttpResponse> PagedResponse(const HttpRequest& request, const std::string& name, json rows,
-                                   std::span<const std::string_view> allowed) {
+                                   std::span<const std::string_view> allowed, int default_limit) {
   NM_ASSIGN_OR_RETURN(Page page, PageOf(request));
-  if (!request.Query("limit")) page.limit = static_cast<int>(rows.size());
+  if (!request.Query("limit")) {
+    const bool all = default_limit == limits::kMaxPageLimit;
+    page.limit = all ? static_cast<int>(rows.size()) : default_limit;
+  }
   NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, allowed));
   if (order) {
     const std::string member(allowed[order->word]);
@@ -148,6 +164,44 @@ Result<std::optional<Instant>> InstantQuery(const HttpRequest& request, std::str
   if (!text) return std::optional<Instant>{};
   NM_ASSIGN_OR_RETURN(const Instant t, ParseInstant(*text));
   return std::optional<Instant>{t};
+}
+
+Result<InstantRange> RangeQuery(const HttpRequest& request, std::string_view name) {
+  constexpr std::chrono::microseconds kTick{1};
+  InstantRange range;
+  NM_ASSIGN_OR_RETURN(range.from, InstantQuery(request, fmt::format("{}_gte", name)));
+  NM_ASSIGN_OR_RETURN(range.to, InstantQuery(request, fmt::format("{}_lte", name)));
+  NM_ASSIGN_OR_RETURN(const std::optional<Instant> above,
+                      InstantQuery(request, fmt::format("{}_gt", name)));
+  NM_ASSIGN_OR_RETURN(const std::optional<Instant> below,
+                      InstantQuery(request, fmt::format("{}_lt", name)));
+  if (above && (!range.from || *above >= *range.from)) range.from = *above + kTick;
+  if (below && (!range.to || *below <= *range.to)) range.to = *below - kTick;
+  return range;
+}
+
+bool IsLike(std::string_view text, std::string_view pattern) {
+  std::size_t t = 0;
+  std::size_t p = 0;
+  std::size_t star = std::string_view::npos;  // the last %, and where its match began
+  std::size_t from = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '%') {
+      star = p++;
+      from = t;
+    } else if (p < pattern.size() &&
+               (pattern[p] == '_' || LowerOf(pattern[p]) == LowerOf(text[t]))) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++from;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '%') ++p;
+  return p == pattern.size();
 }
 
 Result<std::optional<bool>> BoolQuery(const HttpRequest& request, std::string_view name) {
@@ -171,6 +225,35 @@ Result<json> ObjectBody(const HttpRequest& request, std::initializer_list<std::s
     return error;
   }
   return body;
+}
+
+Status NoBody(const HttpRequest& request) {
+  NM_RETURN_IF_ERROR(ObjectBody(request, {}));
+  return Ok();
+}
+
+Status ApplyMask(const HttpRequest& request, json& body) {
+  const std::vector<std::string> mask = request.QueryAll("update_mask");
+  if (mask.empty()) return Ok();
+  json kept = json::object();
+  for (const std::string& name : mask) {
+    const auto it = body.find(name);
+    if (it == body.end()) {
+      return Invalid(fmt::format("update_mask names \"{}\", which the body has not", name));
+    }
+    kept[name] = *it;
+  }
+  body = std::move(kept);
+  return Ok();
+}
+
+Status CheckIfMatch(const HttpRequest& request, const json& entry) {
+  const std::string_view wanted = request.Header("if-match");
+  if (wanted.empty() || wanted == "*") return Ok();
+  const std::string tag = EntryTag(JsonResponse(entry).body);
+  if (wanted.find(tag) != std::string_view::npos) return Ok();
+  return Error{ErrorCode::kPreconditionFailed, "it was changed in the meantime",
+               "read it again and send its ETag as If-Match"};
 }
 
 Result<std::optional<std::string>> StringMember(const json& body, std::string_view name) {
@@ -225,17 +308,32 @@ Result<TaskView> RequireTask(ApiContext& context, const DagRunRow& run, std::str
                   "nightmill task list shows the task instances of a run");
 }
 
-std::shared_ptr<const Dag> ParsedDag(ApiContext& context, std::string_view dag_id, int version) {
+std::shared_ptr<const KnownVersion> VersionOf(ApiContext& context, std::string_view dag_id,
+                                              int version) {
+  if (version <= 0) return NewestOf(context, dag_id);
   const std::string key = fmt::format("{}@{}", dag_id, version);
-  if (std::shared_ptr<const Dag> dag = Cache().Find(key)) return dag;
+  if (std::shared_ptr<const KnownVersion> known = Cache().Find(key)) return known;
+  auto known = std::make_shared<KnownVersion>();
+  known->display_name = std::string(dag_id);
   const Result<std::optional<DagVersionRow>> row = context.queries.FindVersion(dag_id, version);
-  if (!row.ok() || !row->has_value()) return nullptr;
+  if (!row.ok() || !row->has_value()) return known;
   DagFileOptions options;
   options.file = key;
-  DagFileResult loaded = LoadDag((*row)->source, context.catalog, options);
-  if (!loaded.ok()) return nullptr;
-  Cache().Put(key, loaded.dag);
-  return loaded.dag;
+  known->dag = LoadDag((*row)->source, context.catalog, options).dag;
+  if (known->dag != nullptr && !known->dag->display_name.empty()) {
+    known->display_name = known->dag->display_name;
+  }
+  known->view = JsonResponse(VersionToJson(**row, known->display_name)).body;
+  Cache().Put(key, known);
+  return known;
+}
+
+std::shared_ptr<const KnownVersion> NewestOf(ApiContext& context, std::string_view dag_id) {
+  const Result<std::optional<DagView>> dag = context.queries.FindDag(dag_id);
+  if (dag.ok() && dag->has_value()) return VersionOf(context, dag_id, (*dag)->dag.version);
+  auto unknown = std::make_shared<KnownVersion>();
+  unknown->display_name = std::string(dag_id);
+  return unknown;
 }
 
 HttpResponse JsonResponse(const json& body, int status) {

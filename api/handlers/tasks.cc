@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers/explain.h"
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "api/log_file.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {
@@ -18,6 +19,7 @@ using nlohmann::json;
 
 // One answer carries at most this much of a log; the continuation token asks for the rest.
 constexpr std::int64_t kLogChunk = 1 << 20;
+constexpr std::int64_t kFullLog = 4 << 20;
 
 Result<int> MapIndexOf(const HttpRequest& request) {
   std::optional<std::string> text = request.Query("map_index");
@@ -59,11 +61,6 @@ Status ReadOrder(const HttpRequest& request, TaskFilter& filter) {
   return Ok();
 }
 
-const Task* TaskOf(const Dag* dag, std::string_view task_id) {
-  const int index = dag == nullptr ? -1 : dag->Find(task_id);
-  return index < 0 ? nullptr : &dag->tasks[static_cast<std::size_t>(index)];
-}
-
 // How many attempts of the task instance ended in a way nobody knows, and why the last one did.
 void AddLosses(const std::vector<LostAttempts>& losses, const TaskInstanceRow& row, json& out) {
   const auto it = std::find_if(losses.begin(), losses.end(), [&row](const LostAttempts& lost) {
@@ -98,78 +95,130 @@ Result<int> TryOf(const HttpRequest& request, const TaskView& view) {
   return number;
 }
 
-struct LogChunk {
-  std::string text;
-  std::int64_t next = 0;
-  bool more = false;
-};
-
-// Logs are files named by numeric row id, never by request text.
-LogChunk ReadLog(const std::string& path, std::int64_t offset) {
-  LogChunk chunk;
-  chunk.next = offset;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return chunk;
-  const std::int64_t size = file.tellg();
-  if (offset >= size) return chunk;
-  const std::int64_t n = std::min(size - offset, kLogChunk);
-  chunk.text.resize(static_cast<std::size_t>(n));
-  file.seekg(offset);
-  file.read(chunk.text.data(), n);
-  chunk.text.resize(static_cast<std::size_t>(file.gcount()));
-  chunk.next = offset + file.gcount();
-  chunk.more = chunk.next < size;
-  return chunk;
-}
-
-json LinesOf(const std::string& text) {
-  json lines = json::array();
-  std::size_t from = 0;
-  while (from < text.size()) {
-    const std::size_t end = std::min(text.find('\n', from), text.size());
-    lines.push_back({{"event", text.substr(from, end - from)}, {"timestamp", nullptr}});
-    from = end + 1;
+Result<std::vector<int>> MapIndexesOf(const HttpRequest& request) {
+  std::vector<int> indexes;
+  for (const std::string& text : request.QueryAll("map_index")) {
+    NM_ASSIGN_OR_RETURN(const int index, NumberOf("map_index", text, -1, limits::kMaxMaxItems));
+    indexes.push_back(index);
   }
-  return lines;
+  return indexes;
 }
 
-}  // namespace
-
-Result<HttpResponse> GetTaskInstances(ApiContext& context, const HttpRequest& request) {
-  TaskFilter filter;
+Status ReadTaskFilter(const HttpRequest& request, TaskFilter& filter) {
   NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
-  NM_ASSIGN_OR_RETURN(const DagRunRow run,
-                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
-  filter.run = run.run;
-  filter.task_id = request.Query("task_id");
-  for (const std::string& word : request.QueryAll("state")) {
-    const std::optional<TaskState> state = ParseTaskState(word);
-    if (!state) return Invalid(fmt::format("\"{}\" is no task state", word));
-    filter.states.push_back(*state);
+  NM_ASSIGN_OR_RETURN(filter.map_indexes, MapIndexesOf(request));
+  NM_ASSIGN_OR_RETURN(filter.states, WordsQuery(request, "state", ParseTaskState));
+  NM_ASSIGN_OR_RETURN(filter.started_at, RangeQuery(request, "start_date"));
+  NM_ASSIGN_OR_RETURN(filter.ended_at, RangeQuery(request, "end_date"));
+  return Ok();
+}
+
+// As JSON, or as a line of JSON per line of the log for those who take nothing else.
+Result<HttpResponse> LogAnswer(const HttpRequest& request, const TaskAttemptRow& attempt,
+                               const LogChunk& chunk) {
+  const std::string_view accept = request.Header("accept");
+  if (AcceptsOnly(accept, "application/x-ndjson")) {
+    HttpResponse response;
+    response.content_type = "application/x-ndjson";
+    for (const json& line : LinesOf(chunk.text)) {
+      response.body += JsonResponse(line).body + "\n";
+    }
+    return response;
   }
-  NM_RETURN_IF_ERROR(ReadOrder(request, filter));
+  if (!Accepts(accept, "application/json")) {
+    return ProblemWithStatus(406,
+                             Error{ErrorCode::kNotSupported,
+                                   "this can be sent as application/json, application/x-ndjson or "
+                                   "text/event-stream"},
+                             request);
+  }
+  const bool open = attempt.state != AttemptState::kEnded;
+  const bool goes_on = chunk.more || open;
+  return JsonResponse(
+      {{"content", LinesOf(chunk.text)},
+       {"continuation_token", goes_on ? json(std::to_string(chunk.next)) : json(nullptr)},
+       {"attempt_id", attempt.attempt.value},
+       {"open", open}});
+}
+
+// Rows with what is shown of their versions and losses, each looked up once.
+Result<HttpResponse> TaskList(ApiContext& context, const TaskFilter& filter) {
   NM_ASSIGN_OR_RETURN(const Listing<TaskView> tasks, context.queries.Tasks(filter));
-  NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses, context.queries.LostOfTasks(run.run));
-  const auto dag = ParsedDag(context, run.dag_id, run.version);
+  std::map<RunKey, std::vector<LostAttempts>> losses;
   json list = json::array();
   for (const TaskView& view : tasks.rows) {
-    list.push_back(ToJson(view, TaskOf(dag.get(), view.task.task_id)));
-    AddLosses(losses, view.task, list.back());
+    const RunKey run = view.task.run;
+    if (!losses.contains(run)) {
+      NM_ASSIGN_OR_RETURN(losses[run], context.queries.LostOfTasks(run));
+    }
+    list.push_back(ToJson(view, *VersionOf(context, view.dag_id, view.version)));
+    AddLosses(losses[run], view.task, list.back());
   }
   json body = {{"task_instances", std::move(list)}, {"total_entries", tasks.total}};
-  if (HasCursor(filter) && IsFull(tasks.rows, filter.page)) {
+  if (filter.run && HasCursor(filter) && IsFull(tasks.rows, filter.page)) {
     const TaskInstanceRow& last = tasks.rows.back().task;
     body["next_cursor"] = TextOf(Cursor{last.map_index, last.task_id});
   }
   return JsonResponse(body);
 }
 
+}  // namespace
+
+Result<HttpResponse> GetTaskInstances(ApiContext& context, const HttpRequest& request) {
+  TaskFilter filter;
+  NM_RETURN_IF_ERROR(ReadTaskFilter(request, filter));
+  NM_RETURN_IF_ERROR(ReadOrder(request, filter));
+  filter.task_id = request.Query("task_id");
+  const std::string& dag_id = request.Param("dag_id");
+  const std::string& run_id = request.Param("dag_run_id");
+  if (dag_id == "~" && run_id != "~") {
+    return Invalid("a run is of one DAG", "name the DAG, or send ~ for the run too");
+  }
+  if (dag_id != "~") filter.dag_id = dag_id;
+  if (run_id != "~") {
+    NM_ASSIGN_OR_RETURN(const DagRunRow run, RequireRun(context, dag_id, run_id));
+    filter.run = run.run;
+  } else if (dag_id != "~") {
+    NM_RETURN_IF_ERROR(RequireDag(context, dag_id));
+  }
+  if (filter.beyond && !filter.run) return Invalid("a cursor goes with one run only");
+  return TaskList(context, filter);
+}
+
+Result<HttpResponse> GetMappedTaskInstances(ApiContext& context, const HttpRequest& request) {
+  static constexpr std::string_view kWords[] = {"map_index", "state", "queued_when", "start_date",
+                                                "end_date"};  // of TaskOrder
+  TaskFilter filter;
+  NM_RETURN_IF_ERROR(ReadTaskFilter(request, filter));
+  NM_ASSIGN_OR_RETURN(const std::optional<OrderBy> order, OrderOf(request, kWords));
+  if (order) {
+    filter.order = static_cast<TaskOrder>(order->word);
+    filter.descending = order->descending;
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<Cursor> cursor, CursorOf(request, filter.page));
+  if (cursor && !HasCursor(filter))
+    return Invalid("a cursor goes with the order by map_index only");
+  if (cursor) filter.beyond = TaskFilter::Place{cursor->text, static_cast<int>(cursor->number)};
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  filter.run = run.run;
+  filter.task_id = request.Param("task_id");
+  TaskFilter any;
+  any.run = run.run;
+  any.task_id = filter.task_id;
+  any.page.limit = 1;
+  NM_ASSIGN_OR_RETURN(const Listing<TaskView> there, context.queries.Tasks(any));
+  if (there.total == 0) NM_RETURN_IF_ERROR(RequireTask(context, run, *filter.task_id, -1));
+  // The instance before the list is known is none of the list.
+  if (filter.map_indexes.empty() && !filter.beyond) filter.beyond = {*filter.task_id, -1};
+  return TaskList(context, filter);
+}
+
 Result<HttpResponse> GetTaskInstance(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
   NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses,
                       context.queries.LostOfTasks(at.run.run));
-  const auto dag = ParsedDag(context, at.run.dag_id, at.run.version);
-  json body = ToJson(at.view, TaskOf(dag.get(), at.view.task.task_id));
+  json body = ToJson(at.view, *VersionOf(context, at.run.dag_id, at.run.version));
   AddLosses(losses, at.view.task, body);
   return JsonResponse(body);
 }
@@ -179,13 +228,26 @@ Result<HttpResponse> GetTries(ApiContext& context, const HttpRequest& request) {
   const TaskInstanceRow& row = at.view.task;
   NM_ASSIGN_OR_RETURN(const std::vector<TaskAttemptRow> attempts,
                       context.queries.Attempts({row.run, row.task_id, row.map_index}));
-  const auto dag = ParsedDag(context, at.run.dag_id, at.run.version);
+  const auto known = VersionOf(context, at.run.dag_id, at.run.version);
   json list = json::array();
   for (const TaskAttemptRow& attempt : attempts) {
-    list.push_back(TryToJson(at.view, attempt, TaskOf(dag.get(), row.task_id)));
+    list.push_back(TryToJson(at.view, attempt, *known));
   }
   static constexpr std::string_view kOrders[] = {"attempt_id", "try_number"};
   return PagedResponse(request, "task_instances", std::move(list), kOrders);
+}
+
+Result<HttpResponse> GetTry(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const Located at, Locate(context, request));
+  NM_ASSIGN_OR_RETURN(
+      const int number,
+      NumberOf("task_try_number", request.Param("task_try_number"), 1, 1'000'000'000));
+  const TaskInstanceRow& row = at.view.task;
+  NM_ASSIGN_OR_RETURN(const std::optional<TaskAttemptRow> attempt,
+                      context.queries.FindTry({row.run, row.task_id, row.map_index}, number));
+  if (!attempt) return NotFound(fmt::format("task {} has no try {}", row.task_id, number));
+  const auto known = VersionOf(context, at.run.dag_id, at.run.version);
+  return JsonResponse(TryToJson(at.view, *attempt, *known));
 }
 
 Result<HttpResponse> GetLogs(ApiContext& context, const HttpRequest& request) {
@@ -199,24 +261,30 @@ Result<HttpResponse> GetLogs(ApiContext& context, const HttpRequest& request) {
                     "sensors, branches and tasks that never started have no log");
   }
   std::int64_t offset = 0;
-  if (const auto token = request.Query("token")) {
-    const auto [end, error] = std::from_chars(token->data(), token->data() + token->size(), offset);
-    if (error != std::errc{} || end != token->data() + token->size() || offset < 0) {
-      return Invalid("token is not one of ours");
+  const bool follow = AcceptsOnly(request.Header("accept"), "text/event-stream");
+  const std::string given =
+      follow ? std::string(request.Header("last-event-id")) : request.Query("token").value_or("");
+  if (!given.empty()) {
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), offset);
+    if (error != std::errc{} || end != given.data() + given.size() || offset < 0) {
+      return Invalid(fmt::format("{} is not one of ours", follow ? "Last-Event-ID" : "token"));
     }
   }
-  const LogChunk chunk =
-      ReadLog(fmt::format("{}/{}", context.state_dir, attempt->log_path), offset);
-  const bool open = attempt->state != AttemptState::kEnded;
-  const bool goes_on = chunk.more || open;
-  return JsonResponse(
-      {{"content", LinesOf(chunk.text)},
-       {"continuation_token", goes_on ? json(std::to_string(chunk.next)) : json(nullptr)},
-       {"attempt_id", attempt->attempt.value},
-       {"open", open}});
+  const std::string path = fmt::format("{}/{}", context.state_dir, attempt->log_path);
+  if (follow) {
+    HttpResponse response;
+    response.content_type = "text/event-stream";
+    response.stream = LogStream{path, attempt->attempt.value, offset};
+    return response;
+  }
+  NM_ASSIGN_OR_RETURN(const std::optional<bool> full, BoolQuery(request, "full_content"));
+  return LogAnswer(request, *attempt,
+                   ReadLog(path, offset, full.value_or(false) ? kFullLog : kLogChunk));
 }
 
-Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& request) {
+namespace {
+
+Result<TaskExplanation> Explain(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const int map_index, MapIndexOf(request));
   NM_ASSIGN_OR_RETURN(const DagRunRow run,
                       RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
@@ -226,18 +294,33 @@ Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& requ
   NM_RETURN_IF_ERROR(context.mailbox.Look([&](const Engine& engine, Instant now) {
     explained = engine.ExplainTask(run.dag_id, run.run_id, task_id, map_index, now);
   }));
-  if (!explained.ok() || IsFinished(explained->state)) {
-    explained = ExplainEnded(context, run, task_id, map_index);
-    if (!explained.ok()) return explained.error();
-  }
+  if (explained.ok() && !IsFinished(explained->state)) return explained;
+  return ExplainEnded(context, run, task_id, map_index);
+}
+
+}  // namespace
+
+Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const TaskExplanation explained, Explain(context, request));
+  NM_ASSIGN_OR_RETURN(const int map_index, MapIndexOf(request));
   json reasons = json::array();
-  for (const Reason& reason : explained->reasons) reasons.push_back(ToJson(reason));
-  const TaskState state = explained->state;
-  return JsonResponse({{"task_id", task_id},
+  for (const Reason& reason : explained.reasons) reasons.push_back(ToJson(reason));
+  const TaskState state = explained.state;
+  return JsonResponse({{"task_id", request.Param("task_id")},
                        {"map_index", map_index},
                        {"state", state == TaskState::kNone ? json(nullptr) : json(ToString(state))},
                        {"reasons", std::move(reasons)},
-                       {"would_start_at", JsonOf(explained->would_start_at)}});
+                       {"would_start_at", JsonOf(explained.would_start_at)}});
+}
+
+// The same in Airflow's form: what holds the task back.
+Result<HttpResponse> GetTaskDependencies(ApiContext& context, const HttpRequest& request) {
+  NM_ASSIGN_OR_RETURN(const TaskExplanation explained, Explain(context, request));
+  json list = json::array();
+  for (const Reason& reason : explained.reasons) {
+    list.push_back({{"name", reason.code}, {"reason", reason.message}});
+  }
+  return JsonResponse({{"dependencies", std::move(list)}});
 }
 
 }  // namespace nightmill

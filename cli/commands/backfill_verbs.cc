@@ -105,14 +105,13 @@ int Create(Cli& cli, const CreateOptions& options) {
     return 0;
   }
   if (cli.json() && !options.wait) PrintJson(*answer);
-  int planned = 0;
-  for (const json& slot : answer->at("slots")) planned += Text(slot, "verdict") != "skip" ? 1 : 0;
+  const auto planned = answer->at("counts").at("planned").get<std::int64_t>();
+  const auto skipped = answer->at("counts").at("skipped").get<std::int64_t>();
   const auto id = answer->at("id").get<std::int64_t>();
   if (!cli.json()) {
     std::cout << fmt::format("backfill {} of {}, {} .. {} UTC: {} of {} slots to run\n", id,
                              Text(*answer, "dag_id"), ShortTime(Text(*answer, "from_date")),
-                             ShortTime(Text(*answer, "to_date")), planned,
-                             answer->at("slots").size())
+                             ShortTime(Text(*answer, "to_date")), planned, planned + skipped)
               << std::flush;
   }
   if (!options.wait) return 0;
@@ -140,6 +139,7 @@ int List(Cli& cli, const ListOptions& options) {
   for (const json& backfill : answer->at("backfills")) {
     std::string counts;
     for (const auto& [state, count] : backfill.at("counts").items()) {
+      if (count == 0) continue;
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count.dump(), state);
     }
     table.Add({Text(backfill, "id"), Text(backfill, "dag_id"), Text(backfill, "state"),

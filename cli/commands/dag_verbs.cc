@@ -130,9 +130,8 @@ int ApplyOne(Cli& cli, RestClient& server, const std::string& path, json& applie
   const std::string query =
       fmt::format("?file={}&fileloc={}", Segment(path), Segment(loaded->dag->fileloc));
   int status = 0;
-  const Result<json> answer = server.Send(
-      "PUT", fmt::format("/api/v2/dags/{}/source{}", Segment(loaded->dag->dag_id), query),
-      loaded->dag->source, status);
+  const Result<json> answer =
+      server.StoreDag(loaded->dag->dag_id, query, loaded->dag->source, status);
   if (!answer.ok()) return Fail(answer.error());
   if (status != 200) {
     const ErrorCode code =

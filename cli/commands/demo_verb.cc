@@ -77,6 +77,7 @@ class Demo {
     }
     Print("running", fmt::format("{}   state {}   stop it with make demo-stop", server_->url(),
                                  cli_.state_dir));
+    Print("open", Page());
     Print("next", fmt::format("export PATH=\"{}:$PATH\" NIGHTMILL_STATE_DIR=\"{}\"; nightmill init "
                               "my_dags && nightmill dag apply my_dags/hello.json && nightmill run "
                               "trigger hello --wait",
@@ -85,6 +86,18 @@ class Demo {
   }
 
  private:
+  // The page: by the link of a server that has just begun, else by its token.
+  std::string Page() const {
+    const Result<std::string> known = ReadFile(cli_.state_dir + "/server.json");
+    const json words = known.ok() ? json::parse(*known, nullptr, false) : json();
+    const std::string code = words.is_object() ? words.value("login", "") : "";
+    if (was_running_ || code.empty()) {
+      return fmt::format("{}/   log in with the text of {}/cli.token", server_->url(),
+                         cli_.state_dir);
+    }
+    return fmt::format("{}/#login={}   opens once, within 10 minutes", server_->url(), code);
+  }
+
   static std::string Folder(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
   Status Prepare() {
@@ -175,11 +188,10 @@ class Demo {
       const std::string path = fmt::format("{}/dags/demo/{}.json", options_.source, name);
       NM_ASSIGN_OR_RETURN(const std::string source, ReadFile(path));
       int status = 0;
-      NM_ASSIGN_OR_RETURN(const json answer,
-                          server_->Send("PUT",
-                                        fmt::format("/api/v2/dags/{}/source?file={}&fileloc={}",
-                                                    name, Segment(path), Segment(path)),
-                                        source, status));
+      NM_ASSIGN_OR_RETURN(
+          const json answer,
+          server_->StoreDag(name, fmt::format("?file={}&fileloc={}", Segment(path), Segment(path)),
+                            source, status));
       if (status != 200) return Invalid(answer.value("detail", "a DAG was refused"));
       loaded += 1;
       names += fmt::format("  {}", name);
@@ -335,8 +347,7 @@ class Demo {
       return 0;
     }
     if (!created.ok()) return created.error();
-    int planned = 0;
-    for (const json& slot : created->at("slots")) planned += Text(slot, "verdict") != "skip";
+    const auto planned = created->at("counts").at("planned").get<std::int64_t>();
     const auto id = created->at("id").get<std::int64_t>();
     Print("backfill", fmt::format("#{} user_features {} .. {}: {} to create", id, kFirstDate,
                                   kLastDate, planned));

@@ -105,7 +105,7 @@ Progress ProgressOf(const json& backfill) {
     if (state == "success" || state == "failed" || state == "skipped") progress.done += n;
     if (state == "cancelled") progress.cancelled += n;
     if (state == "failed") progress.failed += n;
-    if (state == "created") progress.running += n;
+    if (state == "queued" || state == "running") progress.running += n;
   }
   return progress;
 }

@@ -10,6 +10,7 @@
 
 #include "api/access.h"
 #include "api/http_server.h"
+#include "api/session.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
 #include "cli/rest_client.h"
@@ -29,6 +30,7 @@ struct ServerOptions {
   std::string data_root;
   std::string durability;
   std::vector<std::string> pools;
+  int requests_per_second = 100;
   int worker_slots = 0;
   bool dev = false;
   bool next_free_port = false;
@@ -131,19 +133,28 @@ HttpServerOptions HttpOptionsOf(const ServerConfig& config, const ServerOptions&
   http.host = config.host;
   http.port = config.port;
   http.next_free_port = options.next_free_port;
+  http.requests_per_second = options.requests_per_second;
   http.allowed_hosts = config.allowed_hosts;
   return http;
 }
 
-HttpServer::MakeContext ContextsOf(const ServerConfig& config, Daemon& daemon) {
-  return [&daemon, config]() -> Result<std::unique_ptr<ApiContext>> {
+HttpServer::MakeContext ContextsOf(const ServerConfig& config, Daemon& daemon,
+                                   LoginCodes& login_codes) {
+  return [&daemon, config, &login_codes]() -> Result<std::unique_ptr<ApiContext>> {
     NM_ASSIGN_OR_RETURN(Queries queries,
                         Queries::Open(daemon.database(), [&daemon] { return daemon.Monotonic(); }));
-    return std::make_unique<ApiContext>(
-        ApiContext{daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
-                   std::string(ToString(config.durability)), NIGHTMILL_VERSION,
-                   config.paused_upon_creation, [&daemon] { return daemon.Now(); }});
+    return std::make_unique<ApiContext>(ApiContext{
+        daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
+        std::string(ToString(config.durability)), NIGHTMILL_VERSION, config.paused_upon_creation,
+        geteuid() == 0, &login_codes, [&daemon] { return daemon.Now(); }});
   };
+}
+
+// A code that opens the page as who has the token of the command line.
+Result<std::string> LoginCodeFor(const ServerConfig& config, LoginCodes& login_codes) {
+  NM_ASSIGN_OR_RETURN(std::string token, ReadFile(config.state_dir + "/cli.token"));
+  while (!token.empty() && token.back() == '\n') token.pop_back();
+  return login_codes.Mint(fmt::format("cli-{}", TokenHash(token).substr(0, 8)), WallNow());
 }
 
 void SetUpLog(const ServerConfig& config) {
@@ -177,18 +188,25 @@ DaemonOptions DaemonOptionsOf(const Cli& cli, const ServerConfig& config) {
 }
 
 // Until it is told to stop; `first` says that this start made the admin token.
-int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, const bool& first) {
-  const Status answering = http.Start(ContextsOf(config, daemon));
+int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, LoginCodes& login_codes,
+              const bool& first) {
+  const Status answering = http.Start(ContextsOf(config, daemon, login_codes));
   if (!answering.ok()) return Fail(answering.error());
+  const Result<std::string> code = LoginCodeFor(config, login_codes);
+  if (!code.ok()) return Fail(code.error());
   const std::string url = fmt::format("http://{}:{}", config.host, http.port());
   const std::string server_json = config.state_dir + "/server.json";
-  const json known = {
-      {"url", url}, {"token_file", config.state_dir + "/cli.token"}, {"pid", getpid()}};
+  const json known = {{"url", url},
+                      {"token_file", config.state_dir + "/cli.token"},
+                      {"pid", getpid()},
+                      {"login", *code}};
   const Status published = WriteFile(server_json, known.dump() + "\n", 0600);
   if (!published.ok()) return Fail(published.error());
   const Status ran = daemon.Run([&] {
     std::cout << fmt::format("nightmill  {}   state {}   {} worker, durability {}\n", url,
                              config.state_dir, config.workers, ToString(config.durability));
+    std::cout << fmt::format("page       {}/#login={}   opens once, within 10 minutes\n", url,
+                             *code);
     if (first) std::cout << "token      written to " << config.state_dir << "/cli.token\n";
     std::cout << std::flush;
   });
@@ -219,7 +237,8 @@ int Serve(Cli& cli, const ServerOptions& options) {
   daemon_options.make_first_rows = [&]() { return FirstToken(*config, first); };
   Result<std::unique_ptr<Daemon>> daemon = Daemon::Start(std::move(daemon_options));
   if (!daemon.ok()) return FailStart(daemon.error());
-  const int code = RunDaemon(*config, **daemon, **http, first);
+  LoginCodes login_codes;
+  const int code = RunDaemon(*config, **daemon, **http, login_codes, first);
   (*http)->Stop();  // before the daemon goes that its threads use
   return code;
 }
@@ -272,6 +291,8 @@ void AddServerVerbs(CommandLine& line, Cli& cli) {
       .Option("--data-root", options->data_root, "base of relative paths of native operators")
       .Option("--durability", options->durability, "full or process")
       .Option("--pool", options->pools, "NAME=SLOTS, created if absent (repeatable)")
+      .Option("--requests-per-second", options->requests_per_second,
+              "of one token, default 100; 0 = no limit")
       .Option("--worker-slots", options->worker_slots, "places of the worker; 0 = cores")
       .Flag("--dev", options->dev, "new DAGs start unpaused, tasks may share root")
       .Flag("--next-free-port", options->next_free_port, "take the next port if this one is taken")

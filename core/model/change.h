@@ -12,6 +12,7 @@
 #include "core/base/time.h"
 #include "core/model/alert.h"
 #include "core/model/data_interval.h"
+#include "core/model/erase.h"
 #include "core/model/task_attempt.h"
 #include "core/rules/dag_run_state.h"
 #include "core/rules/task_state.h"
@@ -186,15 +187,8 @@ struct EventRow {  // append-only; id given by the engine, gapless
   std::string data = "{}";  // JSON: {"from","to","trigger",...}
 };
 
-// Removes task instances of an index range that re-expansion replaced (the unmapped -1 row).
-struct EraseTaskInstance {
-  RunKey run;
-  std::string task_id;
-  int map_index = -1;
-};
-
 using Change = std::variant<DagRow, DagVersionRow, DagRunRow, TaskInstanceRow, EraseTaskInstance,
-                            TaskAttemptRow, AttemptTargetRow, PoolRow, BackfillRow, BackfillSlotRow,
-                            SlotRow, EventRow, AlertRow, DeliveryRow, SlaRow>;
+                            TaskAttemptRow, AttemptTargetRow, PoolRow, ErasePool, BackfillRow,
+                            BackfillSlotRow, SlotRow, EventRow, AlertRow, DeliveryRow, SlaRow>;
 
 }  // namespace nightmill

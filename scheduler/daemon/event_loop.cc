@@ -142,6 +142,20 @@ Status EventLoop::Write(std::vector<StoreRow> rows, Duration timeout) {
   return future.get();
 }
 
+void EventLoop::OnEvents(std::function<void(EventId newest)> tell) {
+  const std::lock_guard lock(tell_mutex_);
+  tell_ = std::move(tell);
+}
+
+void EventLoop::TellOfEvents(const Step& step) {
+  EventId newest;
+  for (const Change& change : step.changes) {
+    if (const auto* event = std::get_if<EventRow>(&change)) newest = event->id;
+  }
+  const std::lock_guard lock(tell_mutex_);
+  if (newest.valid() && tell_) tell_(newest);
+}
+
 void EventLoop::Stop(bool cancel) {
   boost::asio::post(io_, [this, cancel] {
     if (on_stop_) on_stop_(cancel);
@@ -204,7 +218,23 @@ void EventLoop::Enrich(Event& event, Instant now) {
     Result<std::vector<DagRunRow>> runs = store_.RunsBetween(backfill->dag_id, *from, *to);
     if (!runs.ok()) DieOfStore(runs.error());
     backfill->existing = *std::move(runs);
+  } else if (auto* mark = std::get_if<event::MarkRun>(&event)) {
+    Result<std::optional<DagRunRow>> run = store_.FindRun(mark->dag_id, mark->run_id);
+    if (!run.ok()) DieOfStore(run.error());
+    if (run->has_value()) mark->finished = LoadFinished((*run)->run);
+  } else if (auto* clear = std::get_if<event::ClearTasks>(&event)) {
+    for (const RunKey run : clear->runs) {
+      std::optional<event::LoadedRun> loaded = LoadFinished(run);
+      if (loaded) clear->finished.push_back(*std::move(loaded));
+    }
   }
+}
+
+std::optional<event::LoadedRun> EventLoop::LoadFinished(RunKey run) {
+  Result<std::optional<StoredRun>> stored = store_.LoadRun(run);
+  if (!stored.ok()) DieOfStore(stored.error());
+  if (!stored->has_value() || !IsFinished((*stored)->run.state)) return std::nullopt;
+  return event::LoadedRun{std::move((*stored)->run), std::move((*stored)->tasks)};
 }
 
 void EventLoop::Pump() {
@@ -231,6 +261,7 @@ void EventLoop::Pump() {
   }
   CommitOrDie(step, batch);
   Perform(step, batch, replies);
+  TellOfEvents(step);
   SleepUntil(step.wake_at);
   rows_since_trim_ += step.changes.size();
   if (rows_since_trim_ >= kTrimAfterRows) TrimWhenQuiet();

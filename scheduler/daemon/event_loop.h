@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,7 @@ class EventLoop : public Mailbox {
   Result<command::ReplyBody> Call(Request request, Duration timeout) override;
   Status Look(std::function<void(const Engine&, Instant now)> look, Duration timeout) override;
   Status Write(std::vector<StoreRow> rows, Duration timeout) override;
+  void OnEvents(std::function<void(EventId newest)> tell) override;
   void Stop(bool cancel) override;
 
  private:
@@ -68,8 +70,10 @@ class EventLoop : public Mailbox {
   void WakeSoon();
   Batch TakeBatch();
   void Enrich(Event& event, Instant now);
+  std::optional<event::LoadedRun> LoadFinished(RunKey run);
   void Perform(Step& step, Batch& batch, std::map<RequestId, Pending>& replies);
   void Execute(Command& command, std::map<RequestId, Pending>& replies);
+  void TellOfEvents(const Step& step);
   void CommitOrDie(const Step& step, const Batch& batch);
   void SleepUntil(std::optional<Instant> wake_at);
   void TrimWhenQuiet();
@@ -96,6 +100,9 @@ class EventLoop : public Mailbox {
   bool woken_ = false;
   bool soon_set_ = false;
   bool closed_ = false;
+
+  std::mutex tell_mutex_;  // guards tell_, also while it is called
+  std::function<void(EventId)> tell_;
 };
 
 }  // namespace nightmill

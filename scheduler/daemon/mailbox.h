@@ -45,6 +45,11 @@ class Mailbox {
   // Rows without an event (tokens, audit of refusals), durable on return.
   virtual Status Write(std::vector<StoreRow> rows, Duration timeout) = 0;
 
+  // From now on `tell` gets the number of the newest event after each commit that has events, on
+  // the scheduler thread; it must not block. An empty function ends that, and returns when no call
+  // is under way.
+  virtual void OnEvents(std::function<void(EventId newest)> tell) = 0;
+
   // Asks the daemon to stop as SIGTERM does; `cancel` also ends tasks and workers.
   virtual void Stop(bool cancel) = 0;
 };

@@ -154,15 +154,37 @@ std::string FailureOf(const AttemptOutcome& outcome, std::string_view kill_reaso
   return {};
 }
 
+// T16: the attempt of an instance that was cleared has ended, whatever its outcome. A run that was
+// marked a success since then wants no more of it.
+void FinishClear(EngineState& state, LiveRun& run, int task, int position) {
+  if (run.row.reason == RunReason::kMarked) {
+    return Move(state, run, task, position, TaskTrigger::kMarkSuccess);
+  }
+  ResetCycle(RowOf(run, task, position), run.graph->dag->tasks[static_cast<std::size_t>(task)]);
+  Move(state, run, task, position, TaskTrigger::kCleared);
+  Unsettle(state, run, task);
+}
+
+// Whether the attempt of an instance was ended because its run is marked a success.
+bool IsMarked(const EngineState& state, const TaskInstanceRow& row) {
+  const auto attempt = state.attempts.find(row.attempt);
+  return attempt != state.attempts.end() && attempt->second.row.kill_reason == "mark";
+}
+
 void ApplyOutcome(EngineState& state, LiveRun& run, int task, int position,
                   const AttemptReport& report) {
   const AttemptOutcome& outcome = report.outcome;
   TaskInstanceRow& row = RowOf(run, task, position);
   const bool ended_well = std::holds_alternative<outcome::Succeeded>(outcome) ||
                           std::holds_alternative<outcome::Skipped>(outcome);
-  if (run.row.stopping && !ended_well) {
-    row.failure = FailureOf(outcome, ToString(run.row.reason));
+  const bool cleared = row.state == TaskState::kRestarting;
+  if (run.row.stopping && (!ended_well || cleared)) {
+    row.failure = FailureOf(cleared ? outcome::Killed{} : outcome, ToString(run.row.reason));
     return Move(state, run, task, position, TaskTrigger::kStopped);
+  }
+  if (cleared) return FinishClear(state, run, task, position);
+  if (!ended_well && IsMarked(state, row)) {
+    return Move(state, run, task, position, TaskTrigger::kMarkSuccess);
   }
   if (!ended_well && Overdue(run, task, row, state.now)) {
     EnsureStarted(state, run, task, position, state.now);
@@ -241,6 +263,10 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
     if (run.row.stopping) {
       row.failure = FailureOf(outcome::Killed{}, ToString(run.row.reason));
       Move(state, run, at->task, at->position, TaskTrigger::kStopped);
+    } else if (row.state == TaskState::kRestarting) {
+      FinishClear(state, run, at->task, at->position);
+    } else if (attempt.row.kill_reason == "mark") {
+      Move(state, run, at->task, at->position, TaskTrigger::kMarkSuccess);
     } else if (Overdue(run, at->task, row, state.now)) {
       EnsureStarted(state, run, at->task, at->position, state.now);
       FailTry(state, run, at->task, at->position, TotalTimeout(run, at->task));
@@ -253,6 +279,19 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
 }
 
 }  // namespace
+
+void ResetCycle(TaskInstanceRow& row, const Task& task) {
+  TaskInstanceRow fresh;
+  fresh.run = row.run;
+  fresh.task_id = row.task_id;
+  fresh.map_index = row.map_index;
+  fresh.state = row.state;
+  fresh.try_number = row.try_number;
+  fresh.max_tries = row.try_number + 1 + task.retry.retries;
+  fresh.attempt = row.attempt;
+  fresh.map_item = std::move(row.map_item);
+  row = std::move(fresh);
+}
 
 void AfterFinalFailure(EngineState& state, LiveRun& run, int task) {
   const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];

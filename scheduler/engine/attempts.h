@@ -14,6 +14,9 @@ void OnAttemptFinished(EngineState& state, const AttemptReport& report);
 // Orders the end of an open attempt; its instances stay as they are until the end is proven.
 void OrderKill(EngineState& state, AttemptId attempt, std::string_view reason);
 
+// A new cycle of an instance: what the last one left in its row is gone, its tries are counted on.
+void ResetCycle(TaskInstanceRow& row, const Task& task);
+
 // T10/T11: a try failed; retries it by policy or ends it. `outcome` is a word of FailureFacts.
 struct TryFailure {
   std::string_view outcome;

@@ -364,6 +364,7 @@ void OnRunLoaded(EngineState& state, const event::RunLoaded& event) {
     run.row.clear_number += 1;
     run.row.queued_at = state.now;
     run.row.run_after = state.now;
+    run.row.version = 0;  // the newest, when it starts
     run.row.started_at.reset();
     run.row.ended_at.reset();
     run.row.hidden_failures = 0;

@@ -37,6 +37,12 @@ struct AlertReply {
   std::vector<DeliveryRow> deliveries;
 };
 
+// What a clear touches: the runs as they are now, and the task instances as they were before.
+struct ClearReply {
+  std::vector<DagRunRow> runs;
+  std::vector<TaskInstanceRow> tasks;
+};
+
 namespace command {
 
 struct StartAttempt {
@@ -61,8 +67,8 @@ struct Poke {
 struct LoadRun {
   RunKey run;
 };
-using ReplyBody =
-    std::variant<std::monostate, DagReply, DagRunRow, BackfillReply, PoolRow, AlertReply>;
+using ReplyBody = std::variant<std::monostate, DagReply, DagRunRow, BackfillReply, PoolRow,
+                               AlertReply, ClearReply>;
 struct Reply {
   RequestId request;
   Result<ReplyBody> body;

@@ -26,6 +26,35 @@ void StoreVersion(EngineState& state, LiveDag& dag, std::shared_ptr<const Dag> p
   Record(state, std::move(event));
 }
 
+void RecordPool(EngineState& state, std::string_view kind, std::string_view name) {
+  EventRow event;
+  event.kind = kind;
+  event.data = fmt::format(R"({{"name":{}}})", Quote(name));
+  Record(state, std::move(event));
+}
+
+bool NamesPool(const Dag& dag, std::string_view name) {
+  for (const Task& task : dag.tasks) {
+    for (const PoolRequest& request : task.pools) {
+      if (request.name == name) return true;
+    }
+  }
+  return false;
+}
+
+// What names a pool, in words; "" if nothing does.
+std::string UserOfPool(const EngineState& state, std::string_view name) {
+  for (const auto& [dag_id, dag] : state.dags) {
+    if (NamesPool(*dag.newest->dag, name)) return "DAG " + dag_id;
+  }
+  for (const auto& [key, run] : state.runs) {
+    if (run->graph != nullptr && NamesPool(*run->graph->dag, name)) {
+      return fmt::format("run {} of {}", run->row.run_id, run->row.dag_id);
+    }
+  }
+  return {};
+}
+
 // Why a slot that is due gets no run although catchup would give it one; "" if it gets one.
 std::string_view SlotVeto(const EngineState& state, const LiveDag& dag, const Slot& slot) {
   const Dag& definition = *dag.newest->dag;
@@ -123,6 +152,14 @@ void SetPaused(EngineState& state, LiveDag& dag, bool paused) {
 void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
   const std::string& dag_id = event.dag->dag_id;
   const auto it = state.dags.find(dag_id);
+  const int version = it == state.dags.end() ? 0 : it->second.row.version;
+  if (event.expected_version.value_or(version) != version) {
+    return Answer(state, event.request,
+                  Error{ErrorCode::kPreconditionFailed,
+                        version == 0 ? fmt::format("there is no DAG \"{}\" yet", dag_id)
+                                     : fmt::format("{} has version {} by now", dag_id, version),
+                        "read its source again and send that ETag as If-Match"});
+  }
   if (it != state.dags.end() && !event.moved && !it->second.row.fileloc.empty() &&
       !event.dag->fileloc.empty() && it->second.row.fileloc != event.dag->fileloc) {
     return Answer(state, event.request,
@@ -193,8 +230,29 @@ void OnPutPool(EngineState& state, const event::PutPool& event) {
     }
   }
   pool.row = event.pool;
-  if (!same) state.step->changes.emplace_back(pool.row);
+  if (!same) {
+    state.step->changes.emplace_back(pool.row);
+    RecordPool(state, "pool.changed", pool.row.name);
+  }
   Answer(state, event.request, command::ReplyBody{pool.row});
+}
+
+void OnDeletePool(EngineState& state, const event::DeletePool& event) {
+  const auto pool = state.pools.find(event.name);
+  if (pool == state.pools.end()) {
+    return Answer(state, event.request, NotFound(fmt::format("no pool \"{}\"", event.name)));
+  }
+  const std::string user = UserOfPool(state, event.name);
+  if (event.name == "default_pool" || !user.empty()) {
+    return Answer(state, event.request,
+                  Conflict(event.name == "default_pool"
+                               ? "default_pool cannot be deleted"
+                               : fmt::format("pool {} is named by {}", event.name, user)));
+  }
+  state.step->changes.emplace_back(ErasePool{event.name});
+  RecordPool(state, "pool.deleted", event.name);
+  state.pools.erase(pool);
+  Answer(state, event.request, command::ReplyBody{});
 }
 
 }  // namespace nightmill

@@ -10,6 +10,7 @@ namespace nightmill {
 void SetPaused(EngineState& state, LiveDag& dag, bool paused);
 void OnApplyDag(EngineState& state, const event::ApplyDag& event);
 void OnSetDagPaused(EngineState& state, const event::SetDagPaused& event);
+void OnDeletePool(EngineState& state, const event::DeletePool& event);
 void OnPutPool(EngineState& state, const event::PutPool& event);
 // Slots still to be decided have logical dates from here on (LiveDag::taken).
 Instant TakenFloor(const LiveDag& dag);

@@ -5,10 +5,12 @@
 
 #include "core/base/check.h"
 #include "core/base/overloaded.h"
-#include "scheduler/engine/clock_moved.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/backfills.h"
+#include "scheduler/engine/clear.h"
+#include "scheduler/engine/clock_moved.h"
 #include "scheduler/engine/dags.h"
+#include "scheduler/engine/mark.h"
 #include "scheduler/engine/outbox.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/readiness.h"
@@ -31,6 +33,9 @@ void Handle(EngineState& state, const Event& event) {
                  [&](const event::CreateBackfill& e) { OnCreateBackfill(state, e); },
                  [&](const event::ControlBackfill& e) { OnControlBackfill(state, e); },
                  [&](const event::PutPool& e) { OnPutPool(state, e); },
+                 [&](const event::DeletePool& e) { OnDeletePool(state, e); },
+                 [&](const event::MarkRun& e) { OnMarkRun(state, e); },
+                 [&](const event::ClearTasks& e) { OnClearTasks(state, e); },
                  [&](const event::PostAlert& e) { OnPostAlert(state, e); },
                  [&](const event::Redeliver& e) { OnRedeliver(state, e); },
                  [&](const event::WorkerUp& e) { OnWorkerUp(state, e); },

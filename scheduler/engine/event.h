@@ -14,6 +14,7 @@
 #include "core/model/change.h"
 #include "core/model/dag.h"
 #include "core/model/task_attempt.h"
+#include "scheduler/engine/event_actions.h"
 
 namespace nightmill::event {
 
@@ -23,6 +24,8 @@ struct ApplyDag {
   std::shared_ptr<const Dag> dag;
   bool paused_upon_creation = true;  // for a DAG seen for the first time, unless the DAG says
   bool moved = false;                // the file it was defined in is gone
+  // Refused with kPreconditionFailed unless this is the newest version; 0: unless there is none.
+  std::optional<int> expected_version;
 };
 struct SetDagPaused {
   RequestId request;
@@ -37,6 +40,7 @@ struct TriggerRun {
   bool null_logical_date = false;  // asked for explicitly: no logical date, no interval
   std::optional<Instant> logical_date;
   std::optional<DataInterval> interval;
+  std::optional<Instant> run_after;
   std::string conf = "{}";
   std::string note;
   std::string triggered_by = "rest_api";
@@ -74,6 +78,11 @@ struct ControlBackfill {
 struct PutPool {
   RequestId request;
   PoolRow pool;
+};
+// kConflict for default_pool and for one that the newest version of a DAG or a live run names.
+struct DeletePool {
+  RequestId request;
+  std::string name;
 };
 
 // An alert that the daemon raises itself: a sample, a notifier that was turned off. Id and instant
@@ -148,9 +157,9 @@ struct StopDispatch {
 };
 
 using Event = std::variant<ApplyDag, SetDagPaused, TriggerRun, CancelRun, CreateBackfill,
-                           ControlBackfill, PutPool, PostAlert, Redeliver, WorkerUp, WorkerDown,
-                           AttemptStarted, AttemptFinished, PokeFinished, RunLoaded, StopDispatch,
-                           ClockMoved>;
+                           ControlBackfill, PutPool, DeletePool, MarkRun, ClearTasks, PostAlert,
+                           Redeliver, WorkerUp, WorkerDown, AttemptStarted, AttemptFinished,
+                           PokeFinished, RunLoaded, ClockMoved, StopDispatch>;
 
 }  // namespace nightmill::event
 

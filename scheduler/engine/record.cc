@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace nightmill {
 
 void Touch(EngineState& state, LiveRun& run) {
@@ -66,6 +68,22 @@ void RecordPast(EngineState& state, const LiveRun& run, const std::pair<std::str
     row.ended_at = state.now;
   }
   state.step->changes.emplace_back(std::move(row));
+}
+
+bool IsOutdated(const EngineState& state, RunKey run) {
+  const auto is_it = [run](const Change& change) {
+    const auto* row = std::get_if<DagRunRow>(&change);
+    return row != nullptr && row->run == run;
+  };
+  const auto& ended = state.finished_runs;
+  const auto& changes = state.step->changes;
+  return std::find(ended.begin(), ended.end(), run) != ended.end() ||
+         std::any_of(changes.begin(), changes.end(), is_it);
+}
+
+Error ChangedMeanwhile(const DagRunRow& run) {
+  return Conflict(fmt::format("run {} of {} was changed in the meantime", run.run_id, run.dag_id),
+                  "try again");
 }
 
 void FlushChanges(EngineState& state) {

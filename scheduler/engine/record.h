@@ -24,6 +24,11 @@ void RecordRun(EngineState& state, const LiveRun& run, std::string_view kind, st
 void RecordPast(EngineState& state, const LiveRun& run, const std::pair<std::string, int>& instance,
                 TaskState now_in);
 
+// Whether this step has ended the run or rewritten its row: what the store has of it is old.
+bool IsOutdated(const EngineState& state, RunKey run);
+// kConflict for a request about such a run.
+Error ChangedMeanwhile(const DagRunRow& run);
+
 // Moves all touched rows into the step.
 void FlushChanges(EngineState& state);
 

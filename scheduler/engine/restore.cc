@@ -155,7 +155,11 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
   run.row = row;
   dag->second.live_by_id[row.run_id] = row.run;
   if (row.state == RunState::kQueued) {
+    // A version is kept by a run that was cleared in part.
+    run.pinned = row.version > 0 ? GraphOf(state, row, library) : nullptr;
+    if (run.pinned != nullptr) run.kept = rows;
     for (const TaskInstanceRow& past : rows) {
+      if (run.pinned != nullptr && past.state != TaskState::kRemoved) continue;
       run.past_tries[{past.task_id, past.map_index}] = past.try_number;
     }
     dag->second.queued.insert(QueueKey(row));
@@ -172,11 +176,9 @@ void RestoreRun(EngineState& state, const DagRunRow& row, const std::vector<Task
   const Result<std::string> resolved = ResolveParams(run.graph->dag->params_schema, row.conf);
   if (resolved.ok()) run.params = nlohmann::json::parse(*resolved).at("params").dump();
   InstantiateNodes(run);
-  PlaceRows(run, rows);
   if (row.lane == Lane::kLive) dag->second.active_live += 1;
   state.runs.emplace(row.run, std::move(owned));
-  CountUp(state, run);
-  Rearm(state, run);
+  FillRun(state, run, rows);
 }
 
 void RestoreBackfills(EngineState& state, const Snapshot& snapshot) {
@@ -198,6 +200,32 @@ void RestoreBackfills(EngineState& state, const Snapshot& snapshot) {
 }
 
 }  // namespace
+
+void FillRun(EngineState& state, LiveRun& run, const std::vector<TaskInstanceRow>& rows) {
+  PlaceRows(run, rows);
+  CountUp(state, run);
+  Rearm(state, run);
+}
+
+void RefillRun(EngineState& state, LiveRun& run, const std::vector<TaskInstanceRow>& rows) {
+  state.held -= run.held;
+  state.dags.find(run.row.dag_id)->second.held -= run.held;
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    const int task = static_cast<int>(i);
+    for (std::size_t p = 0; p < run.nodes[i].instances.size(); ++p) {
+      RemoveReady(state, run, task, static_cast<int>(p));
+      ForgetPokes(state, run, task, static_cast<int>(p));
+    }
+    for (const PoolRequest& request : run.graph->dag->tasks[i].pools) {
+      const auto pool = state.pools.find(request.name);
+      if (pool != state.pools.end()) pool->second.used -= request.slots * run.nodes[i].held;
+    }
+  }
+  run.unsettled.clear();
+  run.decided.clear();
+  InstantiateNodes(run);
+  FillRun(state, run, rows);
+}
 
 RunNumbers NumbersOf(const LiveRun& run) {
   RunNumbers numbers;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "scheduler/engine/dags.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/restore.h"
 #include "scheduler/engine/sensors.h"
 #include "scheduler/engine/transition.h"
 
@@ -84,16 +86,20 @@ void RemovePast(EngineState& state, const LiveRun& run) {
   }
 }
 
-bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
-  const Status bound = BindConf(run, *dag.newest->dag);
-  if (!bound.ok()) {
-    EndQueuedRun(state, run, RunReason::kParamsInvalid);
-    return false;
+// The first look at tasks that have not run in this cycle.
+void WriteNodes(EngineState& state, LiveRun& run) {
+  if (run.pinned != nullptr) {
+    InstantiateNodes(run);
+    FillRun(state, run, std::exchange(run.kept, {}));
+    run.pinned.reset();
+    for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+      for (std::size_t p = 0; p < run.nodes[i].instances.size(); ++p) {
+        const bool fresh = run.nodes[i].instances[p].row.state == TaskState::kNone;
+        if (fresh) Touch(state, run, static_cast<int>(i), static_cast<int>(p));
+      }
+    }
+    return;
   }
-  run.graph = dag.newest;
-  run.row.version = dag.newest->version;
-  run.row.started_at = state.now;
-  SetRunState(state, run, RunTrigger::kStart);
   InstantiateNodes(run);
   RemovePast(state, run);
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
@@ -102,8 +108,22 @@ bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
                       run.graph->dag->tasks[i].trigger_rule == TriggerRule::kAlways;
     if (root) Unsettle(state, run, static_cast<int>(i));
   }
+}
+
+bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
+  const std::shared_ptr<const DagGraph> graph = run.pinned != nullptr ? run.pinned : dag.newest;
+  const Status bound = BindConf(run, *graph->dag);
+  if (!bound.ok()) {
+    EndQueuedRun(state, run, RunReason::kParamsInvalid);
+    return false;
+  }
+  run.graph = graph;
+  run.row.version = graph->version;
+  run.row.started_at = state.now;
+  SetRunState(state, run, RunTrigger::kStart);
+  WriteNodes(state, run);
   state.unsettled.insert(run.row.run);
-  if (const auto& limit = dag.newest->dag->run_timeout) {
+  if (const auto& limit = graph->dag->run_timeout) {
     Arm(state, run, {.at = state.now + *limit, .kind = TimerKind::kRunTimeout});
   }
   return true;
@@ -132,7 +152,7 @@ Result<NewRun> PlanManualRun(const EngineState& state, const LiveDag& dag,
   wanted.conf = event.conf;
   wanted.note = event.note;
   wanted.triggered_by = event.triggered_by;
-  wanted.run_after = state.now;
+  wanted.run_after = std::max(event.run_after.value_or(state.now), state.now);
   const auto& timetable = dag.newest->dag->timetable;
   if (!event.null_logical_date) {
     wanted.logical_date = event.logical_date.value_or(state.now);
@@ -252,7 +272,14 @@ void EndQueuedRun(EngineState& state, LiveRun& run, RunReason reason) {
   run.row.ended_at = state.now;
   SetRunState(state, run, RunTrigger::kCancelQueued);
   for (const auto& [instance, tries] : run.past_tries) {
-    RecordPast(state, run, instance, TaskState::kSkipped);
+    if (run.pinned == nullptr) RecordPast(state, run, instance, TaskState::kSkipped);
+  }
+  for (TaskInstanceRow& row : run.kept) {
+    if (row.state != TaskState::kNone) continue;
+    row.state = TaskState::kSkipped;
+    row.skip_reason = "cancelled";
+    row.ended_at = state.now;
+    state.step->changes.emplace_back(row);
   }
   LeaveMemory(state, run);
 }

@@ -68,6 +68,9 @@ struct LiveRun {
   // Of a run that was cleared: tries before that, by (task_id, map_index), where there were any. A
   // try_number is never given twice. In rows: any while the run is queued, `removed` ones later.
   std::map<std::pair<std::string, int>, int> past_tries;
+  // Of a queued run that was cleared in part: the version it goes on with and its instances.
+  std::shared_ptr<const DagGraph> pinned;
+  std::vector<TaskInstanceRow> kept;
 };
 
 // Tries of this instance before its run was cleared.

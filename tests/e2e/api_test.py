@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """api_test.py NIGHTMILL SOURCE: what callers of the REST API rely on beside the bodies: probes
 without a token, methods, orders and pages of lists, keys that make a repeated POST harmless."""
+import gzip
 import http.client
 import json
+import re
 import threading
 
 import harness
@@ -29,6 +31,7 @@ class ApiTest(harness.DaemonTest):
             text = got.read()
         finally:
             client.close()
+        harness.judge(method, path, got, text)
         return got.status, got.headers, json.loads(text) if text else None
 
     def test_probes(self):
@@ -77,13 +80,245 @@ class ApiTest(harness.DaemonTest):
                 status, _, body = self.answer("GET", f"{path}?{query}")
                 self.assertEqual(status, 400, (path, query, body))
                 self.assertTrue(all(word in body["hint"] for word in words), body)
-            for query in ("limit=1001", "limit=-1", "limit=x", "offset=-1", "offset=x"):
+            for query in ("limit=1001", "limit=0", "limit=-1", "limit=x", "offset=-1", "offset=x"):
                 self.assertEqual(self.answer("GET", f"{path}?{query}")[0], 400, (path, query))
         self.assertEqual(self.answer("GET", f"{RUNS}?order_by=id&order_by=state")[0], 400)
         names = [o["type"] for o in self.daemon.get("/operators?order_by=-type")["operators"]]
         self.assertEqual(names, sorted(names, reverse=True))
         self.assertEqual([o["type"] for o in self.daemon.get(
             "/operators?order_by=type&limit=2&offset=1")["operators"]], sorted(names)[1:3])
+
+    def test_every_route_by_every_stranger(self):
+        """Only what is declared public answers without a token, whatever is put round the path."""
+        spec = json.loads((harness.SOURCE / "api" / "openapi.json").read_text())
+        bad = {"Authorization": "Bearer nm_nobody"}
+        cookie = {"Cookie": "nm_session=nm_nobody", "X-Nightmill": "1"}
+        for template, item in spec["paths"].items():
+            path = re.sub(r"\{\w+\}", "1", template)
+            for method in ("get", "put", "post", "patch", "delete"):
+                if method not in item:
+                    continue
+                public = item[method]["x-nightmill-role"] == "public"
+                if public and method == "post":
+                    continue  # login and token: tried elsewhere, and wrong ones are counted
+                for headers in ({}, bad, cookie):
+                    status = self.answer(method.upper(), path, headers=headers, token=False)[0]
+                    self.assertEqual(status == 200, public, (method, path, headers, status))
+                    self.assertIn(status, (200, 401), (method, path, headers))
+                tricks = ["/../health", "//health", ";health", "%2fhealth"]
+                if path.startswith(("/api/", "/auth/", "/ui/")):
+                    tricks.append("/health")  # below others the page answers for itself
+                for trick in tricks:
+                    status = self.answer(method.upper(), path + trick, token=False)[0]
+                    self.assertIn(status, (400, 401), (method, path + trick))
+
+    def test_unknown_parameters(self):
+        for path, known in (("/api/v2/dags", "tags_match_mode"), ("/api/v2/pools", "limit"),
+                            (RUNS, "run_type"), ("/api/v2/version", "no parameters")):
+            status, _, body = self.answer("GET", f"{path}?nope=1")
+            self.assertEqual((status, body["title"]), (400, "Bad Request"))
+            self.assertIn("nope", body["detail"])
+            self.assertIn(known, body["hint"])
+
+    def fetch(self, path, **headers):
+        """(status, headers, body as it came) of a GET without a token."""
+        client = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+        try:
+            client.request("GET", path, headers=headers)
+            got = client.getresponse()
+            return got.status, got.headers, got.read()
+        finally:
+            client.close()
+
+    def test_page(self):
+        status, headers, shell = self.fetch("/")
+        if status == 404 or status == 401:
+            self.skipTest("built without the page")
+        self.assertEqual((status, headers["Cache-Control"]), (200, "no-cache"))
+        self.assertIn(b"<html", shell)
+        policy = headers["Content-Security-Policy"]
+        self.assertTrue(policy.startswith("default-src 'none'; script-src 'self'"), policy)
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+        for path in ("/dags/a/runs/x", "/nothing", "/backfills/1"):
+            self.assertEqual(self.fetch(path)[2], shell, path)
+        self.assertEqual(self.fetch("/", **{"If-None-Match": headers["ETag"]})[0], 304)
+        script = re.search(rb'src="(/assets/[^"]+\.js)"', shell)[1].decode()
+        status, headers, plain = self.fetch(script)
+        self.assertEqual((status, headers["Cache-Control"]),
+                         (200, "public, max-age=31536000, immutable"))
+        self.assertTrue(headers["Content-Type"].startswith("text/javascript"), headers)
+        status, headers, packed = self.fetch(script, **{"Accept-Encoding": "br, gzip"})
+        self.assertEqual((status, headers["Content-Encoding"]), (200, "gzip"))
+        self.assertEqual(gzip.decompress(packed), plain)
+        self.assertEqual(self.fetch("/assets/nothing.js")[0], 404)
+        for path in ("/api/v2/nothing", "/ui/nothing", "/auth/nothing"):
+            self.assertEqual(self.fetch(path)[0], 401, path)
+
+    def test_etags(self):
+        one = "/api/v2/dags/a"
+        status, headers, _ = self.answer("GET", one)
+        tag = headers["ETag"]
+        self.assertRegex(tag, r'^"[0-9a-f]{32}"$')
+        self.assertEqual(self.answer("GET", one, headers={"If-None-Match": tag})[0], 304)
+        self.assertEqual(self.answer("PATCH", one, {"is_paused": True},
+                                     {"If-Match": '"stale"'})[0], 412)
+        self.assertEqual(self.answer("PATCH", one, {"is_paused": True}, {"If-Match": tag})[0], 200)
+        self.assertEqual(self.answer("PATCH", one, {"is_paused": False}, {"If-Match": tag})[0], 412)
+        self.assertEqual(self.answer("PATCH", one, {"is_paused": False})[0], 200)
+        tag = self.answer("GET", RUNS)[1]["ETag"]
+        self.assertTrue(tag.startswith("W/"), tag)
+        self.assertEqual(self.answer("GET", RUNS, headers={"If-None-Match": tag})[0], 304)
+        self.daemon.ended("a", self.daemon.trigger("a"))
+        self.assertEqual(self.answer("GET", RUNS, headers={"If-None-Match": tag})[0], 200)
+
+    def test_source(self):
+        put = "/api/v2/dags/a/source"
+        changed = {**NOOP, "description": "two"}
+        self.assertEqual(self.answer("PUT", put, changed)[0], 428)
+        self.assertEqual(self.answer("PUT", put, changed, {"If-None-Match": "*"})[0], 412)
+        status, headers, body = self.answer("GET", "/api/v2/dagSources/a")
+        first = headers["ETag"]
+        self.assertEqual((status, body["version_number"]), (200, 1))
+        status, headers, body = self.answer("PUT", put, changed, {"If-Match": first})
+        self.assertEqual((status, body["version_number"], body["changed"]), (200, 2, True))
+        self.assertEqual(self.answer("PUT", put, NOOP, {"If-Match": first})[0], 412)
+        bad = {**NOOP, "tasks": [{"id": "x", "type": "noop", "depends_on": ["y"]}]}
+        status, _, body = self.answer("PUT", put, bad, {"If-Match": headers["ETag"]})
+        self.assertEqual((status, body["code"]), (400, "invalid"))
+        self.assertTrue(body["diagnostics"])
+        old = self.answer("GET", "/api/v2/dagSources/a?version_number=1")[2]
+        self.assertNotIn("two", old["content"])
+        self.assertEqual(self.answer("GET", "/api/v2/dagSources/a?version_number=9")[0], 404)
+        self.assertEqual(self.answer("GET", "/api/v2/dagSources/a",
+                                     headers={"Accept": "image/png"})[0], 406)
+
+    def test_session(self):
+        d = self.daemon
+        login = json.loads((d.state / "server.json").read_text())["login"]
+        status, headers, body = self.answer("POST", "/auth/login", {"code": login}, token=False)
+        self.assertEqual((status, body["role"]), (200, "admin"))
+        cookie = headers["Set-Cookie"]
+        self.assertIn("HttpOnly", cookie)
+        self.assertIn("SameSite=Strict", cookie)
+        self.assertEqual(self.answer("POST", "/auth/login", {"code": login}, token=False)[0], 401)
+        sent = {"Cookie": cookie.partition(";")[0]}
+
+        def ask(method, path, body=None, **more):
+            return self.answer(method, path, body, {**sent, **more}, token=False)
+        self.assertEqual(ask("GET", "/auth/session")[2]["role"], "admin")
+        self.assertEqual(ask("POST", RUNS, {})[0], 403)
+        status, _, run = ask("POST", RUNS, {}, **{"X-Nightmill": "1"})
+        self.assertEqual((status, run["triggered_by"]), (200, "ui"))
+        cross = {"X-Nightmill": "1", "Origin": "http://evil.example"}
+        self.assertEqual(ask("POST", RUNS, {}, **cross)[0], 403)
+        self.assertEqual(ask("POST", "/auth/logout", **{"X-Nightmill": "1"})[0], 204)
+        self.assertEqual(ask("GET", "/auth/session")[0], 401)
+        name = d.get("/dags") and self.answer("GET", "/auth/session")[2]["principal"]
+        status, _, body = self.answer("POST", "/auth/token",
+                                      {"username": name, "password": d.token}, token=False)
+        self.assertEqual(status, 201)
+        other = {"Authorization": f"Bearer {body['access_token']}"}
+        self.assertEqual(self.answer("GET", "/api/v2/dags", headers=other, token=False)[0], 200)
+        status, headers, _ = self.answer("GET", "/api/v2/dags", token=False)
+        self.assertEqual((status, headers["WWW-Authenticate"]), (401, "Bearer"))
+        for number in range(11):
+            status = self.answer("POST", "/auth/login", {"token": "nm_wrong"}, token=False)[0]
+        self.assertEqual(status, 429)
+
+    def test_clear(self):
+        d = self.daemon
+        marker = d.folder / "marker"
+        d.apply({"dag_id": "c", "tasks": [
+            {"id": "first", "type": "noop"},
+            {"id": "flaky", "type": "exec", "depends_on": ["first"],
+             "argv": ["/bin/sh", "-c", f"test -e {marker}"]},
+            {"id": "after", "type": "noop", "depends_on": ["flaky"]}]})
+        run_id = d.trigger("c")
+        self.assertEqual(d.ended("c", run_id)["state"], "failed")
+        self.assertEqual(d.states("c", run_id), {"first": "success", "flaky": "failed",
+                                                 "after": "upstream_failed"})
+        marker.touch()
+        body = {"dag_run_id": run_id, "task_ids": ["flaky"]}
+        clear = "/dags/c/clearTaskInstances"
+        preview = d.call("POST", clear, body)
+        names = sorted(task["task_id"] for task in preview["task_instances"])
+        self.assertEqual(names, ["after", "flaky"])
+        self.assertEqual(d.run_of("c", run_id)["state"], "failed")
+        done = d.call("POST", clear, {**body, "dry_run": False})
+        self.assertEqual(sorted(task["task_id"] for task in done["task_instances"]), names)
+        row = d.ended("c", run_id)
+        self.assertEqual((row["state"], row["clear_number"]), ("success", 1))
+        tasks = d.tasks("c", run_id)
+        self.assertEqual({name: task["try_number"] for name, task in tasks.items()},
+                         {"first": 1, "flaky": 2, "after": 1})
+        tries = d.get(f"/dags/c/dagRuns/{harness.quote(run_id)}/taskInstances/flaky/tries")
+        self.assertEqual([one["state"] for one in tries["task_instances"]], ["failed", "success"])
+        d.call("POST", f"/dags/c/dagRuns/{harness.quote(run_id)}/clear", {"dry_run": False})
+        self.assertEqual(d.ended("c", run_id)["clear_number"], 2)
+        self.assertEqual(d.tasks("c", run_id)["first"]["try_number"], 2)
+        self.assertEqual(d.call("PATCH", f"/dags/c/dagRuns/{harness.quote(run_id)}",
+                                {"state": "failed", "note": "by hand"})["state"], "failed")
+
+    def test_clear_outlasts_a_restart(self):
+        d = self.daemon
+        marker = d.folder / "marker"
+        d.apply({"dag_id": "c", "tasks": [
+            {"id": "first", "type": "noop"},
+            {"id": "flaky", "type": "exec", "depends_on": ["first"],
+             "argv": ["/bin/sh", "-c", f"test -e {marker}"]}]})
+        run_id = d.trigger("c")
+        d.ended("c", run_id)
+        d.call("PATCH", "/dags/c", {"is_paused": True})
+        d.call("POST", "/dags/c/clearTaskInstances",
+               {"dag_run_id": run_id, "dry_run": False})
+        self.assertEqual(d.run_of("c", run_id)["state"], "queued")
+        d.kill()
+        d.start()
+        marker.touch()
+        d.call("PATCH", "/dags/c", {"is_paused": False})
+        self.assertEqual(d.ended("c", run_id)["state"], "success")
+        self.assertEqual(d.tasks("c", run_id)["first"]["try_number"], 1)
+
+    def test_wait(self):
+        run_id = self.daemon.trigger("a")
+        path = f"{RUNS}/{harness.quote(run_id)}/wait"
+        status, _, body = self.answer("GET", f"{path}?interval=1&result=x")
+        self.assertEqual((status, body["state"]), (200, "success"))
+        self.assertEqual(body["results"], {"x": None})
+
+    def test_events(self):
+        d = self.daemon
+        client = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
+        self.addCleanup(client.close)
+        client.request("GET", "/api/v2/events?topics=runs,dag:a",
+                       headers={"Authorization": f"Bearer {d.token}",
+                                "Accept": "text/event-stream"})
+        stream = client.getresponse()
+        self.assertEqual(stream.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(stream.readline(), b": nightmill\n")
+        run_id = d.trigger("a")
+        seen = []
+        while True:
+            line = stream.readline()
+            if line.startswith(b"data: "):
+                seen.append(json.loads(line[6:]))
+                event = seen[-1]
+                if event["type"] == "run.state" and event["state"] == "success":
+                    break
+        self.assertEqual(seen[-1]["dag_run_id"], run_id)
+        self.assertIn("task.state", {event["type"] for event in seen})
+        again = http.client.HTTPConnection("127.0.0.1", d.port, timeout=60)
+        self.addCleanup(again.close)
+        again.request("GET", "/api/v2/events?topics=dag:a",
+                      headers={"Authorization": f"Bearer {d.token}",
+                               "Last-Event-ID": str(seen[0]["id"])})
+        replay = again.getresponse()
+        ids = []
+        while not ids or ids[-1] < seen[-1]["id"]:
+            line = replay.readline()
+            if line.startswith(b"id: "):
+                ids.append(int(line[4:]))
+        self.assertEqual(ids, [event["id"] for event in seen[1:]])
 
     def test_cursor(self):
         ids = [self.daemon.trigger("a") for _ in range(7)]

@@ -69,9 +69,11 @@ class BadDagTest(harness.DaemonTest):
     def test_the_last_good_version_stays(self):
         good = {"dag_id": "a", "tasks": [{"id": "x", "type": "shell", "run": "true"}]}
         self.daemon.apply(good)
+        over = self.daemon.over("a")
         for name, text, _ in BAD_DAGS:
             with self.subTest(name=name):
-                status, problem = self.daemon.request("PUT", "/api/v2/dags/a/source", text.encode())
+                status, problem = self.daemon.request("PUT", "/api/v2/dags/a/source", text.encode(),
+                                                      over)
                 self.assertEqual(status, 400, problem)
                 self.assertIn("detail", problem)
         self.assertEqual(self.daemon.get("/dags/a")["version_number"], 1)
@@ -121,7 +123,7 @@ class RestTest(harness.DaemonTest):
         self.refused(409, "POST", runs, {"dag_run_id": "once"})
 
     def test_who_may(self):
-        for path in ("/api/v2/dags", "/api/v2/version", "/api/v2/workers"):
+        for path in ("/api/v2/dags", "/api/v2/operators", "/api/v2/workers"):
             self.refused(401, "GET", path, token=False)
             self.refused(401, "GET", path, token=False,
                          headers={"Authorization": "Bearer " + "x" * 43})

@@ -460,7 +460,9 @@ class Online(harness.DaemonTest):
         self.assertEqual(self.daemon.run_count("good"), 0)
         created = self.json_of(0, "backfill", "create", *dates, "--max-active-runs", "1")
         watched = self.json_of(0, "backfill", "watch", created["id"])
-        self.assertEqual((watched["state"], watched["counts"]), ("completed", {"success": 3}))
+        self.assertEqual((watched["state"], watched["counts"]), ("completed",
+                         {"planned": 0, "queued": 0, "running": 0, "success": 3, "failed": 0,
+                          "skipped": 0, "cancelled": 0}))
         self.assertEqual(self.daemon.run_count("good"), 3)
         self.cli(7, "backfill", "create", *dates)
         again = self.json_of(0, "backfill", "create", *dates, "--reprocess-behavior", "completed",

@@ -2,9 +2,11 @@
 """demo_test.py NIGHTMILL SOURCE: `nightmill demo --once` on a copy of dags/ alone, twice on the
 same state: the second time all is there already, and no byte of the published tables changes."""
 import hashlib
+import json
 import re
 import shutil
 import unittest
+import urllib.request
 
 import harness
 
@@ -29,6 +31,17 @@ class DemoTest(unittest.TestCase):
         # Beside the clone, never in the state directory of a server that somebody works with.
         self.other = self.box.state
         self.box.state = self.box.files / ".demo"
+
+    def test_the_link_to_the_page(self):
+        """Without --once the server stays, and the link opens the page once."""
+        done = self.box.cli("demo", "--source", self.box.files, seconds=200)
+        self.addCleanup(self.box.cli, "server", "stop", "--cancel")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        url, code = re.search(r"^open +(http://127.0.0.1:\d+)/#login=(\S+)  ", done.stdout,
+                              re.M).groups()
+        asked = urllib.request.Request(f"{url}/auth/login", json.dumps({"code": code}).encode())
+        with urllib.request.urlopen(asked) as answer:
+            self.assertEqual(json.load(answer)["role"], "admin")
 
     def demo(self):
         done = self.box.cli("demo", "--once", "--source", self.box.files, seconds=200)

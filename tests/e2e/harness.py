@@ -23,6 +23,19 @@ import unittest
 NIGHTMILL, SOURCE = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
 PATIENCE_S = 60
 
+sys.path.append(str(SOURCE / "tests" / "api"))
+try:
+    import contract
+    JUDGE = contract.Contract(json.loads((SOURCE / "api" / "openapi.json").read_text()))
+except ImportError:  # without jsonschema answers are not held against the contract
+    JUDGE = None
+
+
+def judge(method, path, answer, text):
+    """AssertionError for an answer that api/openapi.json does not promise."""
+    if JUDGE is not None and method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        JUDGE.check(method, path, answer.status, answer.headers.get("Content-Type"), text)
+
 
 def main():
     """Runs the tests of the calling file; further words choose tests, as in unittest."""
@@ -161,7 +174,8 @@ class Daemon(Sandbox):
         known.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [NIGHTMILL, "server", "--dev", "--listen", f"127.0.0.1:{self.port}", *self.words],
+                [NIGHTMILL, "server", "--dev", "--listen", f"127.0.0.1:{self.port}",
+                 "--requests-per-second", "0", *self.words],
                 env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait(lambda: self.process.poll() is not None or known.exists(), "server.json")
         if self.process.poll() is not None:
@@ -204,13 +218,15 @@ class Daemon(Sandbox):
             text = answer.read()
         finally:
             client.close()
+        judge(method, path, answer, text)
+        self.etag = answer.headers.get("ETag")
         try:
             return answer.status, json.loads(text)
         except ValueError:
             return answer.status, text
 
-    def call(self, method, path, body=None):
-        status, answer = self.request(method, f"/api/v2{path}", body)
+    def call(self, method, path, body=None, headers=None):
+        status, answer = self.request(method, f"/api/v2{path}", body, headers)
         if status >= 300:
             raise AssertionError(f"{method} {path}: {status} {answer}")
         return answer
@@ -221,7 +237,13 @@ class Daemon(Sandbox):
     def apply(self, dag):
         """Hands over a DAG given as a dict, as a file below `files`."""
         path = self.write(f"{dag['dag_id']}.json", dag)
-        return self.call("PUT", f"/dags/{dag['dag_id']}/source?fileloc={path}", dag)
+        return self.call("PUT", f"/dags/{dag['dag_id']}/source?fileloc={path}", dag,
+                         self.over(dag["dag_id"]))
+
+    def over(self, dag_id):
+        """The header that a PUT of a source needs: over what is there, or as a new DAG."""
+        status, _ = self.request("GET", f"/api/v2/dagSources/{dag_id}")
+        return {"If-Match": self.etag} if status == 200 else {"If-None-Match": "*"}
 
     def trigger(self, dag_id, **body):
         return self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"]

@@ -84,6 +84,7 @@ void Database::Fold(const std::vector<Change>& changes) {
                    [&](const TaskAttemptRow& row) { attempts[row.attempt] = row; },
                    [&](const AttemptTargetRow& row) { targets[row.attempt].push_back(row.target); },
                    [&](const PoolRow& row) { pools[row.name] = row; },
+                   [&](const ErasePool& row) { pools.erase(row.name); },
                    [&](const BackfillRow& row) { backfills[row.backfill] = row; },
                    [&](const BackfillSlotRow& row) {
                      backfill_slots[{row.backfill, row.seq}] = row;
@@ -270,7 +271,7 @@ std::shared_ptr<const Dag> EngineHarness::Parse(std::string_view json) const {
 }
 
 void EngineHarness::Load(std::string_view json, bool paused) {
-  const auto reply = Ask(event::ApplyDag{{}, Parse(json), paused});
+  const auto reply = Ask(event::ApplyDag{{}, Parse(json), paused, false, {}});
   EXPECT_TRUE(reply.ok()) << reply.error().message;
 }
 

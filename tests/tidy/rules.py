@@ -19,7 +19,7 @@ ROOM_INCLUDES = {
     # What the API asks of the engine: events in, replies out, and looks at a const Engine&.
     "api/": ("api/", "scheduler/daemon/mailbox.h", "scheduler/engine/engine.h",
              "scheduler/engine/event.h", "scheduler/engine/command.h", "scheduler/engine/explain.h",
-             "store/queries.h", "store/views.h", "core/"),
+             "store/queries.h", "store/views.h", "web/assets.h", "core/"),
     "cli/": ("",),
     "tests/": ("",),
     "bench/": ("",),

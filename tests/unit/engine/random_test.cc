@@ -91,6 +91,19 @@ TEST_F(RandomTest, EverythingEndsAlsoWithCancelsAndTimeouts) {
   }
 }
 
+// What users clear runs again, what they mark does not; try numbers are never used twice.
+TEST_F(RandomTest, EverythingEndsAlsoWithClearsAndMarks) {
+  for (std::uint64_t seed = 40'001; seed <= 40'000 + 1'000 / kSlowness && !HasFailure(); ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    current_seed = seed;
+    const RandomDag random = MakeRandomDag(seed, {.ordered_effects = true});
+    Simulation world(
+        random, {.faults = true, .cancels = true, .clears = true, .runs = 3, .steps = 60});
+    world.Run();
+    EXPECT_FALSE(HasFailure()) << random.Text() << Rows(world.db());
+  }
+}
+
 TEST_F(RandomTest, EqualEventsGiveEqualCommands) {
   for (std::uint64_t seed = 30'001; seed <= 30'000 + 100 / kSlowness && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));

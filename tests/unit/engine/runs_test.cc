@@ -344,7 +344,7 @@ TEST_F(RunsTest, PinnedVersionAndTheBacklogTakesTheNewest) {
 
 TEST_F(RunsTest, EqualTextChangesNothing) {
   h.Load(One(""));
-  const auto reply = h.Ask(event::ApplyDag{{}, h.Parse(One("")), true});
+  const auto reply = h.Ask(event::ApplyDag{{}, h.Parse(One("")), true, false, {}});
   EXPECT_FALSE(std::get<DagReply>(*reply).changed);
   EXPECT_TRUE(h.last_changes.empty());
 }

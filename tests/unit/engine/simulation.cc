@@ -83,7 +83,7 @@ Simulation::~Simulation() = default;
 
 void Simulation::Run() {
   library_[{"d", 1}] = random_.dag;
-  batch_.emplace_back(event::ApplyDag{{}, random_.dag, false});
+  batch_.emplace_back(event::ApplyDag{{}, random_.dag, false, false, {}});
   for (const auto& [name, worker] : workers_) Hello(name);
   Apply(false);
   for (int i = 0; i < options_.steps && !testing::Test::HasFailure(); ++i) Act();
@@ -161,7 +161,8 @@ void Simulation::Deliver(const Command& command) {
 void Simulation::StartProcess(SimWorker& worker, const AttemptSpec& spec) {
   const Key key = KeyOf(spec);
   EXPECT_TRUE(alive_.emplace(key, spec.id).second) << "overlap: " << Name(spec);
-  EXPECT_FALSE(succeeded_.contains(key)) << "ran although it had succeeded: " << Name(spec);
+  EXPECT_TRUE(options_.clears || !succeeded_.contains(key))
+      << "ran although it had succeeded: " << Name(spec);
   EXPECT_FALSE(ended_tries_.contains({key, spec.try_number})) << "a try twice: " << Name(spec);
   const DagRunRow& run = db_.runs.at(spec.targets.at(0).run);
   EXPECT_FALSE(run.stopping || IsFinished(run.state)) << "started after the end: " << Name(spec);
@@ -448,9 +449,47 @@ void Simulation::ActAsUser(std::uint64_t roll) {
   } else if (roll < 85) {
     paused_ = !paused_;
     batch_.emplace_back(event::SetDagPaused{{}, "d", paused_});
+  } else if (options_.clears && !db_.runs.empty() && rng_.Chance(3, 4)) {
+    ActOnRuns();
   } else if (options_.cancels && !db_.runs.empty()) {
     batch_.emplace_back(event::CancelRun{{}, "d", db_.runs.rbegin()->second.run_id});
   }
+}
+
+void Simulation::ActOnRuns() {
+  auto it = db_.runs.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(rng_.Below(db_.runs.size())));
+  const DagRunRow& run = it->second;
+  if (rng_.Chance(2, 3)) return ClearSome(run);
+  event::MarkRun mark;
+  mark.dag_id = "d";
+  mark.run_id = run.run_id;
+  mark.state = rng_.Chance(1, 2) ? RunState::kSuccess : RunState::kFailed;
+  if (IsFinished(run.state)) mark.finished = event::LoadedRun{run, db_.TasksOf(run.run)};
+  batch_.emplace_back(std::move(mark));
+}
+
+void Simulation::ClearSome(const DagRunRow& run) {
+  event::ClearTasks clear;
+  clear.dag_id = "d";
+  clear.runs = {run.run};
+  clear.versions[1] = random_.dag;
+  clear.dry_run = rng_.Chance(1, 8);
+  clear.reset_runs = !rng_.Chance(1, 8);
+  clear.only_failed = rng_.Chance(1, 4);
+  clear.upstream = rng_.Chance(1, 3);
+  clear.downstream = rng_.Chance(1, 3);
+  if (rng_.Chance(3, 4)) {
+    clear.tasks.emplace();
+    for (const TaskInstanceRow& row : db_.TasksOf(run.run)) {
+      if (!rng_.Chance(1, 3)) continue;
+      std::optional<int> index;
+      if (rng_.Chance(1, 2)) index = row.map_index;
+      clear.tasks->push_back({row.task_id, index});
+    }
+  }
+  if (IsFinished(run.state)) clear.finished.push_back({run, db_.TasksOf(run.run)});
+  batch_.emplace_back(std::move(clear));
 }
 
 void Simulation::ActOnTime() {

@@ -22,6 +22,7 @@ namespace nightmill {
 struct SimulationOptions {
   bool faults = true;    // losses, restarts, lines that drop, doubled messages
   bool cancels = false;  // users cancel runs
+  bool clears = false;   // and clear and mark them
   int runs = 1;
   int steps = 40;  // of the first phase; then faults end and everything must come to rest
 };
@@ -71,6 +72,8 @@ class Simulation {
   void ActOnWorker(std::uint64_t roll);
   void SendStale(const SimWorker& worker);
   void ActAsUser(std::uint64_t roll);
+  void ActOnRuns();
+  void ClearSome(const DagRunRow& run);
   void ActOnTime();
   void Heal();
   void Settle();

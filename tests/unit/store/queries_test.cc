@@ -64,7 +64,7 @@ TEST_F(QueriesTest, AnEmptyDatabaseAnswersEverythingWithNothing) {
   EXPECT_FALSE(ValueOf(queries_.FindPool("p")).has_value());
   EXPECT_EQ(ValueOf(queries_.Backfills({})).total, 0);
   EXPECT_FALSE(ValueOf(queries_.FindBackfill(BackfillId(1))).has_value());
-  EXPECT_EQ(ValueOf(queries_.BackfillSlots(BackfillId(1), {})).total, 0);
+  EXPECT_EQ(ValueOf(queries_.BackfillSlots(BackfillId(1), 0, {})).total, 0);
   EXPECT_TRUE(ValueOf(queries_.BackfillSlotCounts(BackfillId(1))).empty());
   EXPECT_TRUE(ValueOf(queries_.Slots("d", {}, 10)).empty());
   EXPECT_TRUE(ValueOf(queries_.EventsAfter(EventId(), {}, 10)).empty());
@@ -299,7 +299,7 @@ TEST_F(QueriesTest, TasksAreFilteredOrderedAndPaged) {
   EXPECT_EQ(keys({.run = RunKey(1)}), (Ids{"1a0", "1a1", "1b0", "1b1"}));
   EXPECT_EQ(keys({.run = RunKey(1), .task_id = "b"}), (Ids{"1b0", "1b1"}));
   EXPECT_EQ(keys({.run = RunKey(1), .dag_id = "e"}), Ids{});
-  EXPECT_EQ(keys({.dag_id = "e", .map_index = 1}), (Ids{"2a1", "2b1"}));
+  EXPECT_EQ(keys({.dag_id = "e", .map_indexes = {1}}), (Ids{"2a1", "2b1"}));
   EXPECT_EQ(keys({.states = {TaskState::kRunning}}), (Ids{"1b0", "2b0"}));
   EXPECT_EQ(keys({.run = RunKey(2), .states = {TaskState::kRunning}}), (Ids{"2b0"}));
   EXPECT_EQ(keys({.states = {TaskState::kFailed, TaskState::kNone}}),
@@ -475,10 +475,11 @@ TEST_F(QueriesTest, PoolsBackfillsAndSlots) {
       (std::vector<std::int64_t>{2, 4}));
   EXPECT_TRUE(Same(*ValueOf(queries_.FindBackfill(BackfillId(2))),
                    FullBackfill(2, "d", BackfillState::kPaused)));
-  const auto slots = ValueOf(queries_.BackfillSlots(BackfillId(2), {2, 1}));
+  const auto slots = ValueOf(queries_.BackfillSlots(BackfillId(2), 0, {2, 1}));
   EXPECT_EQ(slots.total, 5);
   ASSERT_EQ(slots.rows.size(), 2u);
-  EXPECT_EQ(slots.rows[0].seq, 1);
+  EXPECT_EQ(slots.rows[0].slot.seq, 1);
+  EXPECT_EQ(ValueOf(queries_.BackfillSlots(BackfillId(2), 3, {9, 0})).rows.size(), 2u);
   const auto counts = ValueOf(queries_.BackfillSlotCounts(BackfillId(2)));
   ASSERT_EQ(counts.size(), 2u);
   EXPECT_EQ(counts[0].state, "done");
@@ -501,8 +502,8 @@ TEST_F(QueriesTest, EventsAfterAnIdAndByFilter) {
     changes.push_back(event);
   }
   Write(changes);
-  const auto ids = [](const std::vector<EventRow>& rows) {
-    return Keys(rows, [](const EventRow& row) { return row.id.value; });
+  const auto ids = [](const std::vector<EventView>& rows) {
+    return Keys(rows, [](const EventView& row) { return row.event.id.value; });
   };
   using Ids = std::vector<std::int64_t>;
   EXPECT_EQ(ids(ValueOf(queries_.EventsAfter(EventId(), {}, 3))), (Ids{1, 2, 3}));
@@ -517,7 +518,93 @@ TEST_F(QueriesTest, EventsAfterAnIdAndByFilter) {
   EventRow first = FullEvent(1);
   first.dag_id = "odd";
   first.run = RunKey(1);
-  EXPECT_TRUE(Same(ValueOf(queries_.EventsAfter(EventId(), {}, 1)).at(0), first));
+  EXPECT_TRUE(Same(ValueOf(queries_.EventsAfter(EventId(), {}, 1)).at(0).event, first));
+  EXPECT_TRUE(Same(ValueOf(queries_.FindEvent(EventId(1)))->event, first));
+  EXPECT_FALSE(ValueOf(queries_.FindEvent(EventId(11))).has_value());
+  const auto before = ValueOf(queries_.Events({.before = EventId(4)}, true, {2, 0}));
+  EXPECT_EQ(ids(before.rows), (Ids{3, 2}));
+  EXPECT_EQ(before.total, 10);
+}
+
+// What the page and its stream need of runs, beside the rows themselves.
+TEST_F(QueriesTest, RowsKnowWhatTheirRunIsDoing) {
+  const auto run = [](std::int64_t key, RunState state, std::int64_t from, std::int64_t to) {
+    DagRunRow row = FullRun(key, "d", state);
+    row.started_at = At(from);
+    row.ended_at = At(to);
+    return row;
+  };
+  std::vector<Change> changes = {run(1, RunState::kSuccess, 0, 7'000),
+                                 run(2, RunState::kFailed, 1'000, 3'000),
+                                 run(3, RunState::kSuccess, 5'000, 6'000)};
+  DagRunRow running = run(4, RunState::kRunning, 8'000, 9'000);
+  running.ended_at.reset();
+  changes.push_back(running);
+  changes.push_back(FullRun(5, "e", RunState::kSuccess));
+  for (int seq = 0; seq < 5; ++seq) {
+    BackfillSlotRow slot = FullBackfillSlot(2, seq);
+    slot.state = seq == 4 ? "planned" : seq == 3 ? "created" : "done";
+    slot.run = RunKey(seq == 4 ? 0 : seq + 1);
+    slot.run_state = seq < 3 ? (seq == 1 ? "failed" : "success") : "";
+    changes.push_back(slot);
+  }
+  EventRow of_run = FullEvent(1);
+  of_run.run = RunKey(4);
+  EventRow of_none = FullEvent(2);
+  of_none.run = RunKey();
+  changes.push_back(of_run);
+  changes.push_back(of_none);
+  Write(changes);
+
+  EXPECT_EQ(ValueOf(queries_.RecentRunDurations("d")),
+            (std::vector<Duration>{Duration{1}, Duration{7}}));
+  EXPECT_EQ(ValueOf(queries_.RecentRunDurations("d", 1)), std::vector<Duration>{Duration{1}});
+  EXPECT_EQ(ValueOf(queries_.RecentEnds(BackfillId(2))),
+            (std::vector<Instant>{At(7'000), At(6'000), At(3'000)}));
+  EXPECT_EQ(ValueOf(queries_.RecentEnds(BackfillId(2), 1)), std::vector<Instant>{At(7'000)});
+  EXPECT_TRUE(ValueOf(queries_.RecentEnds(BackfillId(3))).empty());
+
+  const auto slots = ValueOf(queries_.BackfillSlots(BackfillId(2), 1, {9, 0}));
+  EXPECT_EQ(slots.total, 5);
+  const auto states = Keys(slots.rows, [](const BackfillSlotView& view) { return view.run_state; });
+  EXPECT_EQ(states, (std::vector<std::string>{"failed", "success", "running", ""}));
+  EXPECT_EQ(slots.rows[2].run_id, "manual__4");
+  EXPECT_EQ(slots.rows[3].run_id, "");
+  std::string counts;
+  for (const BackfillSlotCount& one : ValueOf(queries_.BackfillSlotCounts(BackfillId(2)))) {
+    counts += one.state + "/" + one.run_state + " " + std::to_string(one.count) + ", ";
+  }
+  EXPECT_EQ(counts, "created/running 1, done/failed 1, done/success 2, planned/ 1, ");
+
+  EXPECT_EQ(ValueOf(queries_.FindEvent(EventId(1)))->run_id, "manual__4");
+  EXPECT_EQ(ValueOf(queries_.FindEvent(EventId(1)))->backfill, BackfillId(9));
+  EXPECT_EQ(ValueOf(queries_.FindEvent(EventId(2)))->run_id, "");
+  EXPECT_EQ(ValueOf(queries_.FindEvent(EventId(2)))->backfill, BackfillId());
+}
+
+TEST_F(QueriesTest, CellsCountTheInstancesOfEachTask) {
+  std::vector<Change> changes;
+  for (std::int64_t key = 1; key <= 3; ++key) {
+    changes.push_back(FullRun(key, key == 2 ? "e" : "d", RunState::kRunning));
+    changes.push_back(FullTask(key, "a", -1, TaskState::kSuccess));
+    for (int i = 0; i < 3; ++i) {
+      changes.push_back(FullTask(key, "m", i, i < 2 ? TaskState::kRunning : TaskState::kFailed));
+    }
+  }
+  Write(changes);
+  const auto cells = [this](std::int64_t first, std::int64_t last) {
+    std::string text;
+    for (const TaskCell& cell : ValueOf(queries_.TaskCells("d", RunKey(first), RunKey(last)))) {
+      text += std::to_string(cell.run.value) + cell.task_id + " " +
+              std::string(ToString(cell.state)) + " " + std::to_string(cell.count) + ", ";
+    }
+    return text;
+  };
+  EXPECT_EQ(cells(3, 9), "3a success 1, 3m failed 1, 3m running 2, ");
+  EXPECT_EQ(cells(1, 2), "1a success 1, 1m failed 1, 1m running 2, ");
+  EXPECT_EQ(cells(2, 2), "");
+  const auto chosen = ValueOf(queries_.Tasks({.run = RunKey(1), .map_indexes = {-1, 2}}));
+  EXPECT_EQ(chosen.total, 2);
 }
 
 TEST_F(QueriesTest, TokensAndRememberedAnswers) {

@@ -1543,6 +1543,8 @@ export interface components {
             open_attempts: number;
             /** @description Checks that failed; present if there are any. */
             failed?: ("scheduler" | "database" | "migration" | "disk")[];
+            /** @description Attempts lost since the first start; null if the database does not answer. */
+            lost_attempts?: number | null;
         };
         /**
          * @description Sign of life.
@@ -2606,6 +2608,8 @@ export interface components {
             clear_number: number;
             /** @description Backfill it belongs to. */
             backfill_id: number | null;
+            /** @description Attempts whose end nobody knows; they are tried again. */
+            lost_attempts?: number;
         };
         /** @description A page of DAG runs. */
         DAGRunCollectionResponse: {
@@ -2972,6 +2976,10 @@ export interface components {
             artifact: string | null;
             /** @description Item of a mapped instance. */
             map_item: unknown;
+            /** @description Attempts whose end nobody knows; they are tried again. */
+            lost_attempts?: number;
+            /** @description Why the last of them was lost. */
+            lost_reason?: string | null;
         };
         /** @description A page of task instances. */
         TaskInstanceCollectionResponse: {
@@ -5762,9 +5770,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -5788,9 +5794,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

@@ -91,7 +91,6 @@ export default function TriggerPage() {
   const logical = date ? fromInputUtc(date) : null;
   const body = {
     conf: draft.conf,
-    triggered_by: 'ui',
     logical_date: logical,
     ...(runId ? { dag_run_id: runId } : {}),
     ...(details.data?.is_paused && unpause ? { unpause: true } : {}),
@@ -240,10 +239,7 @@ export default function TriggerPage() {
               label="Command"
               text={asTriggerCommand(dag, draft.conf, logical, runId || null)}
             />
-            <CopyAs
-              label="curl"
-              text={asCurl('POST', location.origin + address, { ...body, triggered_by: undefined })}
-            />
+            <CopyAs label="curl" text={asCurl('POST', location.origin + address, body)} />
           </Section>
         </aside>
       </form>

@@ -65,7 +65,7 @@ export function Took({ from, till, seconds }: Span) {
 export function Interval({ from, till, dagZone }: Span & { dagZone?: string | null }) {
   if (!from || !till) return <span class="muted">none</span>;
   return (
-    <span class="nowrap">
+    <span class="nowrap interval">
       <Time at={from} dagZone={dagZone} bare /> <span class="muted">to</span>{' '}
       <Time at={till} dagZone={dagZone} />
     </span>
