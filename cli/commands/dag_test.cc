@@ -18,6 +18,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kWorker = "virtual";
+constexpr std::string_view kEmptyReport =
+    R"({"outcome":"unchanged","files":0,"rows":0,"warnings":[],)"
+    R"("partitions":[{"key":"","rows":0,"files":0,"bytes":0}]})";
 // Nothing in a virtual run lasts longer; a run that is not over by then never ends.
 constexpr auto kHorizon = std::chrono::hours(24 * 366);
 
@@ -106,12 +109,19 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
   }
   if (!options.durations.empty()) {
     NM_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.durations));
-    NM_ASSIGN_OR_RETURN(const std::string strict, ParseStrictJson(text, true));
-    const json file = json::parse(strict);
-    if (!file.is_object()) return Invalid("--durations must hold {\"task\": seconds}");
+    const Result<std::string> strict = ParseStrictJson(text, true);
+    if (!strict.ok()) {
+      return Invalid(fmt::format("{}: {}", options.durations, strict.error().message));
+    }
+    const json file = json::parse(*strict);
+    if (!file.is_object()) {
+      return Invalid(fmt::format("{} must hold {{\"task\": seconds}}", options.durations));
+    }
     for (const auto& [task, seconds] : file.items()) {
+      NM_RETURN_IF_ERROR(CheckTask(dag, task));
       if (!seconds.is_number() || seconds.get<double>() < 0) {
-        return Invalid(fmt::format("--durations: {} must be a number of seconds", task));
+        return Invalid(
+            fmt::format("{}: {} must be a number of seconds", options.durations, task));
       }
       script.seconds[task] = seconds.get<double>();
     }
@@ -272,14 +282,22 @@ class VirtualRun {
       report.started_at = now_;
       report.ended_at = now_ + DurationOf(spec.targets[0].task_id);
       report.outcome = OutcomeOf(spec);
-      const auto output = script_.outputs.find(spec.targets[0].task_id);
-      if (output != script_.outputs.end()) report.output = output->second;
+      if (auto output = OutputOf(spec.targets[0].task_id)) report.output = *std::move(output);
       due_.emplace(report.ended_at, event::AttemptFinished{std::move(report)});
     } else if (auto* poke = std::get_if<command::Poke>(&command)) {
       due_.emplace(now_ + Duration{1000}, event::PokeFinished{poke->poke, true, "", "null"});
     } else if (auto* reply = std::get_if<command::Reply>(&command)) {
       if (!reply->body.ok()) error_ = reply->body.error();
     }
+  }
+
+  // A native operator always reports; without --output it is one that did nothing.
+  std::optional<std::string> OutputOf(const std::string& task) const {
+    const auto output = script_.outputs.find(task);
+    if (output != script_.outputs.end()) return output->second;
+    const auto index = static_cast<std::size_t>(dag_->Find(task));
+    if (dag_->tasks[index].kind != TaskKind::kNative) return std::nullopt;
+    return std::string(kEmptyReport);
   }
 
   AttemptOutcome OutcomeOf(const AttemptSpec& spec) const {

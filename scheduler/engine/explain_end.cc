@@ -206,6 +206,20 @@ Failure ReadFailure(const std::string& text) {
   return failure;
 }
 
+// Whether total_timeout can have been over before the next try was due. The jitter of that one is
+// not known here: the longest wait counts.
+bool EndedByTotal(const EndedTask& ended) {
+  const TaskInstanceRow& row = ended.row;
+  const std::optional<Duration> limit = TaskOf(ended).total_timeout;
+  // What was told to stop while it waited for its next try had one coming.
+  if (!limit || !row.cycle_started_at || !row.ended_at || !row.skip_reason.empty()) return false;
+  RetryPolicy policy = TaskOf(ended).retry;
+  const int spread = policy.jitter == RetryJitter::kPlusMinus ? policy.plus_minus_thousandths : 0;
+  policy.jitter = RetryJitter::kNone;
+  const Duration delay = RetryDelay(policy, row.cycle_failures, {});
+  return *row.ended_at + delay + delay * spread / 1000 >= *row.cycle_started_at + *limit;
+}
+
 // Why there was no further try.
 std::string NoRetrySentence(const EndedTask& ended, const Failure& failure) {
   const RetryPolicy& policy = TaskOf(ended).retry;
@@ -227,6 +241,7 @@ std::string NoRetrySentence(const EndedTask& ended, const Failure& failure) {
     case RetryVerdict::kRetry:
       break;
   }
+  if (EndedByTotal(ended)) return "not tried again: total_timeout would be over before";
   if (ended.run.reason != RunReason::kNone && ended.run.reason != RunReason::kTaskFailed) {
     return fmt::format("not tried again: {}", StopSentence(ended));
   }

@@ -67,6 +67,12 @@ class Offline(unittest.TestCase):
         self.assertEqual(both.returncode, 2)
         self.assertIn("good.json: ok", both.stdout)
         self.assertIn("NM302", both.stdout)
+        # What is absent or there twice does not keep the rest from being looked at.
+        self.box.write("twin.json", {"dag_id": "g", "tasks": [TASK]})
+        absent = self.box.cli("dag", "validate", "absent.json", "good.json", "twin.json")
+        self.assertEqual(absent.returncode, 3)
+        self.assertIn("good.json: ok", absent.stdout)
+        self.assertIn('good.json and twin.json define the same DAG "g"', absent.stderr)
         self.assertEqual(self.json_of("explain", "NM302")["code"], "NM302")
         self.assertEqual(self.box.cli("explain", "NM999").returncode, 3)
 
@@ -158,10 +164,22 @@ class Offline(unittest.TestCase):
             answer = self.box.cli("dag", "test", dag, *words)
             self.assertEqual(answer.returncode, code, words)
             self.assertIn(said, answer.stderr)
+        for text, code, said in (('{"no": 5}', 3, '"no"'), ('{"t": 5', 2, "seconds.json: line 1"),
+                                 ('[]', 2, "seconds.json"), ('{"t": -1}', 2, "seconds.json: t")):
+            seconds = self.box.write("seconds.json", text)
+            answer = self.box.cli("dag", "test", dag, "--durations", seconds)
+            self.assertEqual(answer.returncode, code, text)
+            self.assertIn(said, answer.stderr)
         self.assertEqual(self.box.cli("dag", "test", "nowhere.json").returncode, 3)
         mapped = self.box.write("m.json", {"dag_id": "m", "tasks": [
             TASK, {"id": "m", "type": "shell", "run": "true", "map": {"over": "{{ outputs.t }}"}}]})
         self.assertIn("m failed: ", self.box.cli("dag", "test", mapped).stderr)
+
+    def test_dag_test_of_the_demo(self):
+        """Native operators report, so templates of their outputs hold without --output."""
+        demo = harness.SOURCE / "dags" / "demo" / "user_features.json"
+        answer = self.json_of("dag", "test", demo, "--logical-date", "2011-05-30T06:00:00Z")
+        self.assertEqual(answer["run"]["state"], "success")
 
     def test_trigger_rules(self):
         """Every rule over all ends of two parents, beside the rules' definition in words."""

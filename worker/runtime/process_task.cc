@@ -21,6 +21,8 @@ constexpr Duration kSpawnPatience = 30s;
 // What a leader's leftovers get before they are told to end.
 constexpr Duration kSettleTime = 250ms;
 constexpr Duration kCloseEvery = 10ms;
+// Of util-linux, which is essential in Debian: sets limits of its own process and becomes the rest.
+constexpr const char* kPrlimit = "/usr/bin/prlimit";
 // Tasks give way to the daemon: its commits are twice as fast beside niced ones.
 constexpr int kTaskNice = 10;
 
@@ -33,6 +35,21 @@ Environment WorkerVariables(const AttemptSpec& spec, const std::string& mark,
     env.emplace_back("NIGHTMILL_OUTPUT_DIR", output.directory());
   }
   return env;
+}
+
+// Limits have to be there before the program is: a shell's children inherit what it has when it
+// forks. Limits on processes and processor time of a whole tree need cgroups.
+std::vector<std::string> LauncherOf(const TaskLimits& limits) {
+  std::vector<std::string> words;
+  const auto limit = [&words](std::string_view option, const std::optional<std::int64_t>& value) {
+    if (value) words.push_back(fmt::format("--{}={}", option, *value));
+  };
+  limit("data", limits.memory_bytes);
+  limit("fsize", limits.file_size_bytes);
+  if (words.empty()) return words;
+  words.insert(words.begin(), kPrlimit);
+  words.emplace_back("--");
+  return words;
 }
 
 }  // namespace
@@ -74,6 +91,7 @@ void ProcessTask::Start() {
 void ProcessTask::TrySpawn() {
   SpawnRequest request;
   request.argv = spec_.argv;
+  request.launcher = LauncherOf(spec_.limits);
   request.first_env = &first_env_;
   request.env = &values_.env();
   request.cwd = spec_.cwd;
@@ -105,7 +123,6 @@ void ProcessTask::Watch(SpawnedProcess process) {
   started_at_ = WallTime();
   context_.offspring.Adopt(pid_);
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), kTaskNice);
-  ApplyLimits();
   pidfd_.assign(process.pidfd.release());
   pidfd_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                     [self = shared_from_this()](const boost::system::error_code& error) {
@@ -116,18 +133,6 @@ void ProcessTask::Watch(SpawnedProcess process) {
     ArmTimer(*spec_.timeout, &ProcessTask::Look);
   }
   context_.observer.started(spec_, pid_, &process);
-}
-
-// The child runs already: what it allocated or forked within this first moment escapes. Limits on
-// processes and processor time of a whole tree need cgroups.
-void ProcessTask::ApplyLimits() const {
-  const auto limit = [this](__rlimit_resource resource, const std::optional<std::int64_t>& value) {
-    if (!value) return;
-    const rlimit bound = {static_cast<rlim_t>(*value), static_cast<rlim_t>(*value)};
-    ::prlimit(pid_, resource, &bound, nullptr);
-  };
-  limit(RLIMIT_DATA, spec_.limits.memory_bytes);
-  limit(RLIMIT_FSIZE, spec_.limits.file_size_bytes);
 }
 
 void ProcessTask::Look() {

@@ -56,7 +56,6 @@ class ProcessTask : public std::enable_shared_from_this<ProcessTask> {
   void TrySpawn();
   void Refuse(const SpawnError& error);
   void Watch(SpawnedProcess process);
-  void ApplyLimits() const;
   void LeaderExited();
   void CloseTree();
   void Terminate();

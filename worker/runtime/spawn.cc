@@ -177,6 +177,10 @@ std::variant<SpawnedProcess, SpawnError> Spawn(const SpawnRequest& request) {
                       fmt::format("cannot start \"{}\": not found in PATH ({})", request.argv[0],
                                   PathOf(request))};
   }
+  if (!request.launcher.empty()) {
+    argv_texts[0] = program;
+    argv_texts.insert(argv_texts.begin(), request.launcher.begin(), request.launcher.end());
+  }
   FileActions actions;
   actions.Dup(DevNull(), 0);
   actions.Dup(request.out_fd, 1);
@@ -192,8 +196,9 @@ std::variant<SpawnedProcess, SpawnError> Spawn(const SpawnRequest& request) {
   const std::vector<char*> env = Pointers(env_texts);
   SpawnedProcess child;
   child.ticks_from = BootTicks();
-  const int error = posix_spawn(&child.pid, program.c_str(), actions.get(), Attributes(),
-                                argv.data(), env.data());
+  const char* const first = request.launcher.empty() ? program.c_str() : argv.front();
+  const int error =
+      posix_spawn(&child.pid, first, actions.get(), Attributes(), argv.data(), env.data());
   if (error == E2BIG) {
     return SpawnError{SpawnFailure::kRefused,
                       fmt::format("cannot start \"{}\": {}; write long values to a file and pass "

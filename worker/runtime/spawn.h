@@ -19,6 +19,8 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 struct SpawnRequest {
   // argv[0] without a slash is looked up in PATH of `env`.
   std::vector<std::string> argv;
+  // Words before the program of argv: what starts first and then becomes it. Empty: none.
+  std::vector<std::string> launcher;
   const Environment* first_env = nullptr;  // these come first in the environment
   const Environment* env = nullptr;        // names already in first_env are left out
   std::string cwd;                         // "": the parent's

@@ -196,6 +196,26 @@ TEST(ExplainEnd, Skips) {
   });
 }
 
+// A run that stops later, for another reason, is not why a task was not tried again.
+TEST(ExplainEnd, TotalTimeoutGoesBeforeALaterStop) {
+  const std::string fields = R"("retries": 50, "retry_delay": "10m", "total_timeout": "5m")";
+  const std::string waits = R"("retries": 50, "retry_delay": "10m", "total_timeout": "5h")";
+  const std::string other = ", " + Exec("long");
+  const auto life = [](EngineHarness& h) {
+    h.Fail("a");
+    h.Start("long");
+    h.Advance(std::chrono::minutes{1});
+    h.Cancel("d", h.Run().run_id);
+    h.Finish("long", outcome::Killed{});
+  };
+  Check({
+      {DagOf(Exec("a", fields) + other), life, "a",
+       "try 1 failed: exit code 1 | not tried again: total_timeout would be over before"},
+      {DagOf(Exec("a", waits) + other), life, "a",
+       "try 1 failed: exit code 1 | not tried again: the run was cancelled by ana"},
+  });
+}
+
 TEST(ExplainEnd, Successes) {
   Check({
       {DagOf(Exec("a", R"("retries": 1, "retry_delay": "1m")")),

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <sstream>
 
 #include "tests/unit/worker/harness.h"
 
@@ -300,9 +302,33 @@ TEST_F(ProcessTest, FloodIsCutWhileItGoesOn) {
 }
 
 TEST_F(ProcessTest, FileSizeLimit) {
-  AttemptSpec spec = Shell("sleep 0.2; head -c 100000 /dev/zero > $NIGHTMILL_OUTPUT_DIR/big");
+  AttemptSpec spec = Shell("head -c 100000 /dev/zero > $NIGHTMILL_OUTPUT_DIR/big");
   spec.limits.file_size_bytes = 50'000;
   EXPECT_TRUE(Is<outcome::Failed>(Run(spec)));
+}
+
+// Also what a shell starts in its first moment has them.
+TEST_F(ProcessTest, LimitsHoldFromTheFirstInstruction) {
+  std::string script;
+  for (int i = 0; i < 20; ++i) script += "(ulimit -d; ulimit -f) & ";
+  AttemptSpec spec = Shell(script + "wait");
+  spec.limits.memory_bytes = 64 << 20;
+  spec.limits.file_size_bytes = 1 << 20;
+  EXPECT_TRUE(Is<outcome::Succeeded>(Run(spec)));
+  std::istringstream lines(ReadText(spec.log_path));
+  std::map<std::string, int> seen;
+  for (std::string line; std::getline(lines, line);) seen[line] += 1;
+  // KiB and blocks of 512 bytes.
+  EXPECT_EQ(seen, (std::map<std::string, int>{{"65536", 20}, {"2048", 20}}));
+}
+
+TEST_F(ProcessTest, AProgramThatIsNotThereIsNamedWithLimitsToo) {
+  AttemptSpec spec = Process({"no-such-program"});
+  spec.limits.memory_bytes = 64 << 20;
+  const AttemptReport report = Run(spec);
+  ASSERT_TRUE(Is<outcome::Failed>(report));
+  EXPECT_NE(std::get<outcome::Failed>(report.outcome).message.find("no-such-program"),
+            std::string::npos);
 }
 
 TEST_F(ProcessTest, ARepeatedStartRunsOnce) {
