@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -33,7 +34,8 @@ constexpr int kMaxRequestsPerConnection = 1'000;
 constexpr auto kHeaderDeadline = std::chrono::seconds(5);
 constexpr auto kIdleDeadline = std::chrono::seconds(30);
 constexpr auto kBodyDeadline = std::chrono::seconds(60);
-constexpr auto kAgainAfter = std::chrono::milliseconds(50);
+constexpr std::chrono::milliseconds kAgainAfter{50};
+constexpr std::chrono::milliseconds kAgainAtMost{1'000};
 constexpr auto kWriteDeadline = std::chrono::seconds(120);
 constexpr auto kStreamWriteDeadline = std::chrono::seconds(30);
 
@@ -110,6 +112,7 @@ void HttpSession::Begin() {
   parser_->eager(false);
   raw_header_.clear();
   request_ = {};
+  asked_ = 0;
   // One deadline for the whole header; an idle keep-alive connection gets a longer one.
   stream_.expires_after(served_ == 0 ? kHeaderDeadline : kIdleDeadline);
   if (buffer_.size() > 0) return Feed();
@@ -248,8 +251,10 @@ void HttpSession::Handle(ApiContext& context) {
   Later(std::move(response));
 }
 
+// The longer a wait lasts, the less a moment counts.
 void HttpSession::AskAgain() {
-  again_.expires_after(kAgainAfter);
+  again_.expires_after(std::min(kAgainAfter * (1 + asked_ / 20), kAgainAtMost));
+  asked_ += 1;
   again_.async_wait([self = shared_from_this()](beast::error_code error) {
     if (error) return self->Close();
     const bool queued =

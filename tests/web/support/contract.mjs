@@ -1,4 +1,4 @@
-// Holds every JSON answer that the page gets against api/openapi.json.
+// Holds every JSON body that the page sends and gets against api/openapi.json.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -23,10 +23,29 @@ const rows = Object.entries(spec.paths)
 
 const escape = (text) => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'));
 
+const rowOf = (method, path) =>
+  rows.find((one) => one.pattern.test(path) && one.item[method.toLowerCase()]);
+
+const told = ([error]) => `${error.instancePath} ${error.message} ${JSON.stringify(error.params)}`;
+
+// What is wrong with the body of a request; null if nothing is. Only a server that reads as strictly
+// as ours would tell.
+export function requestFaultOf(method, path, text) {
+  const row = rowOf(method, path);
+  const wanted = row?.item[method.toLowerCase()].requestBody;
+  if (!wanted) return null;
+  const at = wanted.$ref
+    ? `spec${wanted.$ref}`
+    : `spec#/paths/${escape(row.template)}/${method.toLowerCase()}/requestBody`;
+  const validate = ajv.getSchema(`${at}/content/${escape('application/json')}/schema`);
+  if (!validate || validate(JSON.parse(text))) return null;
+  return `${method} ${row.template} sent ${told(validate.errors)}`;
+}
+
 // What is wrong with an answer; null if nothing is, or if it is not one of the API's.
 export function faultOf(method, path, status, type, text) {
   if (!/^\/(api|ui|auth)\//.test(path)) return null;
-  const row = rows.find((one) => one.pattern.test(path) && one.item[method.toLowerCase()]);
+  const row = rowOf(method, path);
   if (!row) return `${method} ${path} is not in openapi.json`;
   const responses = row.item[method.toLowerCase()].responses;
   const code = responses[status] ? String(status) : responses.default ? 'default' : null;
@@ -53,12 +72,15 @@ export function faultOf(method, path, status, type, text) {
   const validate = ajv.getSchema(pointer);
   if (!validate) return `no schema at ${pointer}`;
   if (validate(JSON.parse(text))) return null;
-  const [error] = validate.errors;
-  const more = JSON.stringify(error.params);
-  return `${method} ${row.template} ${status}: ${error.instancePath} ${error.message} ${more}`;
+  return `${method} ${row.template} ${status}: ${told(validate.errors)}`;
 }
 
 export function watchContract(page) {
+  page.on('request', (request) => {
+    const text = request.postData();
+    const fault = text && requestFaultOf(request.method(), new URL(request.url()).pathname, text);
+    if (fault) page.faults.push(fault);
+  });
   page.on('response', async (response) => {
     const type = response.headers()['content-type'] ?? '';
     if (!/json/.test(type)) return;
