@@ -133,7 +133,22 @@ void Attempt::BeginPhase(std::string_view name) {
   phase_timer_ = PhaseTimer();
 }
 
+OpStatus Attempt::CheckColumns(const Schema& schema) const {
+  for (const Field& field : schema.fields) {
+    if (!HasColumn(spec_.out->partition, field.name)) continue;
+    OperatorError error = BadSpec(
+        "the data has a column that is a partition column of the output too", "duplicate_column",
+        "readers take it from the path: give the partition column another name, or leave "
+        "the column out");
+    error.file = table_;
+    error.column = field.name;
+    return error;
+  }
+  return OpOk();
+}
+
 OpResult<std::unique_ptr<TableWriter>> Attempt::OpenWriter(const Schema& schema) {
+  NM_RETURN_IF_ERROR(CheckColumns(schema));
   WriteOptions options = spec_.out->write;
   options.threads = threads_;
   return OpenTableWriter(fs_, staging(), schema, options, budget_);

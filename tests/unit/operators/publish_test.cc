@@ -91,6 +91,17 @@ TEST(Publish, RefusesWhatIsNotSoundAndKeepsTheTable) {
   expect(spec, "bad_spec");
 }
 
+TEST(Publish, AColumnIsNoPartitionColumn) {
+  OperatorHarness h;
+  LoadLake(h);
+  Json spec = PublishSpec();
+  spec["to"]["partition"] = {{"k", "1"}};
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "bad_spec") << error;
+  EXPECT_EQ(error["column"], "k");
+  EXPECT_TRUE(h.Rows("public").contains("error"));
+}
+
 TEST(Publish, AnUnwritableTableIsNamed) {
   OperatorHarness h;
   LoadLake(h);
