@@ -91,6 +91,7 @@ OpResult<std::unique_ptr<Attempt>> Attempt::Begin(const OperatorContext& context
     return SpecError("/out/layout", "is not the layout of the table",
                      "publish to another folder to change the layout");
   }
+  NM_RETURN_IF_ERROR(CheckPartitioning(attempt->table_, attempt->base_, attempt->key_));
   attempt->fingerprint_ = FingerprintOf(spec, options, attempt->inputs_);
   attempt->run_key_ = HashOf({spec.type, spec.out->path, attempt->key_, spec.spec_hash});
   if (attempt->unchanged()) return attempt;
