@@ -128,11 +128,16 @@ void LintName(SpecReader& spec, const std::string& name, AggregateSpec& out) {
 // The columns of the result, in their order; what later ones may refer to.
 class OutputColumns {
  public:
+  explicit OutputColumns(const std::optional<OutSpec>& out) : out_(out) {}
+
   // A name that is not known makes any reference possible.
   void Add(SpecReader& spec, const std::string& pointer, const std::string& name) {
     if (name.empty() || spec.IsUnknown(Json(name))) {
       complete_ = false;
-    } else if (!names_.insert(name).second) {
+      return;
+    }
+    CheckOutputColumn(spec, pointer, name, out_);
+    if (!names_.insert(name).second) {
       spec.FailAt(spec_code::kTwice, pointer,
                   fmt::format("the output column '{}' exists twice", name));
     }
@@ -153,6 +158,7 @@ class OutputColumns {
   }
 
  private:
+  const std::optional<OutSpec>& out_;
   std::set<std::string, std::less<>> names_;
   std::set<std::string, std::less<>> constants_;
   bool complete_ = true;
@@ -271,8 +277,8 @@ const std::vector<AggregateFnRow>& AggregateFunctions() {
 
 AggregateSpec ReadAggregate(SpecReader& spec) {
   AggregateSpec out;
-  OutputColumns columns;
   ReadPlaces(spec, out);
+  OutputColumns columns(out.common.out);
   ReadConstants(spec, out, columns);
   ReadWindow(spec, out);
   ReadKeys(spec, out, columns);

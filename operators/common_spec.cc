@@ -290,10 +290,23 @@ OpResult<PartitionKey> ParsePartitionPath(std::string_view path) {
   return key;
 }
 
+bool HasColumn(const PartitionKey& key, std::string_view column) {
+  return std::any_of(key.begin(), key.end(),
+                     [column](const auto& part) { return part.first == column; });
+}
+
 std::optional<std::int64_t> ParseByteSize(const json& value) {
   if (value.is_number_integer()) return value.get<std::int64_t>();
   if (!value.is_string()) return std::nullopt;
   return dagfile::ParseSize(value.get_ref<const std::string&>());
+}
+
+void CheckOutputColumn(SpecReader& spec, const std::string& pointer, const std::string& column,
+                       const std::optional<OutSpec>& out) {
+  if (!out || !HasColumn(out->partition, column)) return;
+  spec.FailAt(spec_code::kTwice, pointer,
+              fmt::format("the output column '{}' is a partition column of `out` too", column),
+              "readers take it from the path: give the partition column another name");
 }
 
 void ReadZone(SpecReader& spec, std::string_view name, std::string& out) {

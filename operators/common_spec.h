@@ -20,6 +20,7 @@ using PartitionKey = std::vector<std::pair<std::string, std::string>>;
 // "day=2011-05-01", parts joined by '/', values %-escaped as in Hive paths; "" for no partition.
 std::string PartitionPath(const PartitionKey& key);
 OpResult<PartitionKey> ParsePartitionPath(std::string_view path);
+bool HasColumn(const PartitionKey& key, std::string_view column);
 
 enum class InputFormat : std::uint8_t { kParquet, kCsv, kJsonLines };
 
@@ -67,6 +68,11 @@ struct CommonFields {
 // Reads the common fields and makes those of the task known. `in` and `out` are there only if the
 // spec has them (Require); before rendering there is no spec_hash.
 CommonSpec ReadCommon(SpecReader& spec, const CommonFields& fields = {});
+
+// A column of the output may not have the name of a partition column: readers, this program's
+// included, take that one's value from the path, so the column's own would be lost.
+void CheckOutputColumn(SpecReader& spec, const std::string& pointer, const std::string& column,
+                       const std::optional<OutSpec>& out);
 
 // A time zone by name; UTC stays if there is none or it is not known.
 void ReadZone(SpecReader& spec, std::string_view name, std::string& out);

@@ -30,14 +30,16 @@ not name are left out with a warning.)";
 
 constexpr std::size_t kMaxColumns = 10'000;
 
-void AddColumn(SpecReader& spec, const std::string& pointer, const Field& column, Schema& schema) {
+void AddColumn(SpecReader& spec, const std::string& pointer, const Field& column,
+               ConvertSpec& out) {
   if (column.name.empty()) {
     spec.FailAt(spec_code::kForm, pointer, "a column has no name");
-  } else if (schema.Find(column.name) >= 0) {
+  } else if (out.schema.Find(column.name) >= 0) {
     spec.FailAt(spec_code::kTwice, pointer,
                 fmt::format("the column '{}' exists twice", column.name));
   } else {
-    schema.fields.push_back(column);
+    CheckOutputColumn(spec, pointer, column.name, out.common.out);
+    out.schema.fields.push_back(column);
   }
 }
 
@@ -62,7 +64,7 @@ void ReadSchema(SpecReader& spec, ConvertSpec& out) {
       columns.AllowAll();
       for (const auto& [name, value] : columns.json().items()) {
         if (const auto type = ReadType(columns, name)) {
-          AddColumn(columns, columns.At(name), {name, *type}, out.schema);
+          AddColumn(columns, columns.At(name), {name, *type}, out);
         }
       }
     });
@@ -74,7 +76,7 @@ void ReadSchema(SpecReader& spec, ConvertSpec& out) {
       column.Require("type");
       const bool named = column.AnyText("name", name);
       const auto type = ReadType(column, "type");
-      if (named && type) AddColumn(column, column.At("name"), {name, *type}, out.schema);
+      if (named && type) AddColumn(column, column.At("name"), {name, *type}, out);
     });
   } else {
     spec.Fail(spec_code::kType, "schema", "expected \"infer_once\", an object or a list");

@@ -143,6 +143,7 @@ OpResult<std::string> RunPublish(const PublishSpec& spec, const OperatorContext&
 
   attempt->BeginPhase("check");
   NM_ASSIGN_OR_RETURN(const Sources sources, OpenSources(*attempt));
+  NM_RETURN_IF_ERROR(attempt->CheckColumns(sources.schema));
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<FusedChecks> checks,
                       FusedChecks::Make(spec.suite, sources.schema, *attempt));
   SummaryRequest request{sources.files,

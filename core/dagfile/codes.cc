@@ -156,7 +156,9 @@ constexpr std::array kPages{
         "NM329", "column named twice",
         "Keys, features and derived columns are all columns of one table; so are the entries of "
         "a\n"
-        "`schema`. Each name may be used once."},
+        "`schema`. Each name may be used once, and not for a column of `out.partition`, whose "
+        "value\n"
+        "readers take from the path."},
     CodePage{"NM330", "unknown column type",
              "Types are bool, int32, int64, float32, float64, decimal(p,s), string, binary, date, "
              "timestamp\n"

@@ -91,6 +91,7 @@ OpResult<std::unique_ptr<Attempt>> Attempt::Begin(const OperatorContext& context
     return SpecError("/out/layout", "is not the layout of the table",
                      "publish to another folder to change the layout");
   }
+  NM_RETURN_IF_ERROR(CheckPartitioning(attempt->table_, attempt->base_, attempt->key_));
   attempt->fingerprint_ = FingerprintOf(spec, options, attempt->inputs_);
   attempt->run_key_ = HashOf({spec.type, spec.out->path, attempt->key_, spec.spec_hash});
   if (attempt->unchanged()) return attempt;
@@ -133,7 +134,22 @@ void Attempt::BeginPhase(std::string_view name) {
   phase_timer_ = PhaseTimer();
 }
 
+OpStatus Attempt::CheckColumns(const Schema& schema) const {
+  for (const Field& field : schema.fields) {
+    if (!HasColumn(spec_.out->partition, field.name)) continue;
+    OperatorError error = BadSpec(
+        "the data has a column that is a partition column of the output too", "duplicate_column",
+        "readers take it from the path: give the partition column another name, or leave "
+        "the column out");
+    error.file = table_;
+    error.column = field.name;
+    return error;
+  }
+  return OpOk();
+}
+
 OpResult<std::unique_ptr<TableWriter>> Attempt::OpenWriter(const Schema& schema) {
+  NM_RETURN_IF_ERROR(CheckColumns(schema));
   WriteOptions options = spec_.out->write;
   options.threads = threads_;
   return OpenTableWriter(fs_, staging(), schema, options, budget_);

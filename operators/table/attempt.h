@@ -68,7 +68,10 @@ class Attempt {
   // Starts a phase of phase_seconds in the report; ends the one before.
   void BeginPhase(std::string_view name);
 
-  // Opens a writer into staging with the options of `out` and this attempt's threads.
+  // kBadSpec for data with a column that is a partition column of the output too.
+  OpStatus CheckColumns(const Schema& schema) const;
+  // Opens a writer into staging with the options of `out` and this attempt's threads. Checks the
+  // columns.
   OpResult<std::unique_ptr<TableWriter>> OpenWriter(const Schema& schema);
 
   // Tests the inputs again, publishes the data as the output partition and returns the report.

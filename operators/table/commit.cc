@@ -129,6 +129,13 @@ OpResult<Schema> MergedSchema(const CommitRequest& request, const TableVersion& 
   return error;
 }
 
+OpStatus CheckPartitions(const CommitRequest& request, const TableVersion& latest) {
+  for (const PartitionChange& change : request.changes) {
+    NM_RETURN_IF_ERROR(CheckPartitioning(request.table, latest, change.key));
+  }
+  return OpOk();
+}
+
 enum class Race : std::uint8_t { kNone, kAppended, kSameResult, kLost };
 
 // What happened to the partition of a change since the attempt began.
@@ -164,6 +171,7 @@ class ManifestCommit {
       NM_ASSIGN_OR_RETURN(const TableVersion latest, LatestVersion(fs_, request_.table));
       NM_ASSIGN_OR_RETURN(const bool same, AlreadyPublished(latest));
       if (same) return Adopt(latest);
+      NM_RETURN_IF_ERROR(CheckPartitions(request_, latest));
       NM_ASSIGN_OR_RETURN(const TableVersion next, Build(latest));
       if (!asked_) NM_RETURN_IF_ERROR(request_.leave());
       asked_ = true;
@@ -279,6 +287,7 @@ class DirectoryCommit {
                                         "{\"format\":1,\"layout\":\"directory\"}"));
     NM_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, fs_.Lock(LockPath(request_.table)));
     NM_ASSIGN_OR_RETURN(const TableVersion latest, LatestVersion(fs_, request_.table));
+    NM_RETURN_IF_ERROR(CheckPartitions(request_, latest));
     CommitResult result;
     result.version = latest.version;
     for (const PartitionChange& change : request_.changes) {

@@ -72,6 +72,14 @@ OpResult<TableVersion> LatestOfDirectory(const FileSystem& fs, const std::string
   return out;
 }
 
+// "a, b" of "a=1/b=2".
+OpResult<std::string> PartitionColumns(const std::string& path) {
+  NM_ASSIGN_OR_RETURN(const PartitionKey key, ParsePartitionPath(path));
+  std::string names;
+  for (const auto& [column, value] : key) names += (names.empty() ? "" : ", ") + column;
+  return names.empty() ? "no column" : names;
+}
+
 OperatorError NoVersion(const std::string& table, std::int64_t version, std::string hint) {
   OperatorError error =
       MakeOpError(OperatorErrorCode::kIo, fmt::format("the table has no version {}", version),
@@ -156,6 +164,23 @@ OpResult<PartitionManifest> LoadPartition(const FileSystem& fs, const std::strin
   const std::string path = PartitionsDir(table) + "/" + it->second.manifest;
   NM_ASSIGN_OR_RETURN(const std::string text, fs.ReadAll(path, kMaxManifestBytes));
   return PartitionManifestFromJson(text, path);
+}
+
+OpStatus CheckPartitioning(const std::string& table, const TableVersion& version,
+                           const std::string& key) {
+  NM_ASSIGN_OR_RETURN(const std::string wanted, PartitionColumns(key));
+  std::string first;
+  for (const auto& [path, entry] : version.partitions) {
+    NM_ASSIGN_OR_RETURN(const std::string columns, PartitionColumns(path));
+    if (columns == wanted) return OpOk();
+    if (first.empty()) first = columns;
+  }
+  if (first.empty()) return OpOk();
+  OperatorError error =
+      BadSpec(fmt::format("the table is partitioned by {}, the output by {}", first, wanted),
+              "partition_columns", "name the columns of the table, or publish to another folder");
+  error.file = table;
+  return error;
 }
 
 std::string DataPath(const std::string& table, const DataFile& file) {

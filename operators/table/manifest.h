@@ -70,6 +70,11 @@ OpResult<TableVersion> LoadVersion(const FileSystem& fs, const std::string& tabl
 OpResult<PartitionManifest> LoadPartition(const FileSystem& fs, const std::string& table,
                                           const TableVersion& version, const std::string& key);
 
+// kBadSpec if the table has partitions, and none by the columns of this one (a PartitionPath): all
+// rows of a table have the same columns.
+OpStatus CheckPartitioning(const std::string& table, const TableVersion& version,
+                           const std::string& key);
+
 // One partition to publish.
 struct PartitionChange {
   std::string key;  // PartitionPath

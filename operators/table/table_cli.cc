@@ -58,9 +58,34 @@ OpResult<Snapshot> Load(const FileSystem& fs, const TableQuery& query) {
   return out;
 }
 
-// Appends up to `limit` rows of a file.
-OpStatus ReadRows(const FileSystem& fs, const std::string& path, const PartitionKey& key,
-                  const Schema& schema, std::size_t limit, TableHead& head) {
+// Partition columns of the partitions, in the order they come. Those of one partition, but tables
+// of earlier releases may mix.
+std::vector<std::string> PartitionColumns(const Snapshot& snapshot) {
+  std::vector<std::string> names;
+  for (const auto& [key, manifest] : snapshot.partitions) {
+    for (const auto& [column, value] : key) {
+      if (std::find(names.begin(), names.end(), column) == names.end()) names.push_back(column);
+    }
+  }
+  return names;
+}
+
+// The values of these columns as cells; null where the partition does not have them.
+std::vector<std::string> PartitionCells(const PartitionKey& key,
+                                        const std::vector<std::string>& columns) {
+  std::vector<std::string> cells;
+  for (const std::string& name : columns) {
+    const auto it = std::find_if(key.begin(), key.end(),
+                                 [&name](const auto& part) { return part.first == name; });
+    const nlohmann::json value = it == key.end() ? nlohmann::json() : nlohmann::json(it->second);
+    cells.push_back(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  return cells;
+}
+
+// Appends rows of a file until there are `limit`.
+OpStatus ReadRows(const FileSystem& fs, const std::string& path, const Schema& schema,
+                  std::size_t limit, TableHead& head) {
   MemoryBudget budget(kHeadMemory);
   NM_ASSIGN_OR_RETURN(const std::shared_ptr<const SourceFile> source, OpenSource(fs, path, budget));
   std::vector<ColumnWant> wants;
@@ -81,12 +106,6 @@ OpStatus ReadRows(const FileSystem& fs, const std::string& path, const Partition
           const Value value =
               BitIsSet(block.valid, r) ? SlotValue(wants[c].as, block.values, r) : Value();
           head.rows[first + r].push_back(ValueToJson(value, wants[c].as));
-        }
-      }
-      for (std::size_t r = first; r < head.rows.size(); ++r) {
-        for (const auto& [column, value] : key) {
-          head.rows[r].push_back(
-              nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
         }
       }
     }
@@ -125,18 +144,20 @@ OpResult<TableHead> ReadTableHead(const FileSystem& fs, const TableQuery& query,
   TableHead head;
   head.version = snapshot.version.version;
   for (const Field& field : snapshot.version.schema.fields) head.columns.push_back(field.name);
-  if (!snapshot.partitions.empty()) {
-    for (const auto& [column, value] : snapshot.partitions.front().first) {
-      head.columns.push_back(column);
-    }
-  }
+  const std::vector<std::string> partition_columns = PartitionColumns(snapshot);
+  head.columns.insert(head.columns.end(), partition_columns.begin(), partition_columns.end());
   const auto limit = static_cast<std::size_t>(rows);
   for (const auto& [key, manifest] : snapshot.partitions) {
+    const std::vector<std::string> cells = PartitionCells(key, partition_columns);
     for (const DataFile& file : manifest.files) {
       head.total_rows += file.rows;
       if (head.rows.size() >= limit) continue;
+      const std::size_t first = head.rows.size();
       NM_RETURN_IF_ERROR(
-          ReadRows(fs, DataPath(query.table, file), key, snapshot.version.schema, limit, head));
+          ReadRows(fs, DataPath(query.table, file), snapshot.version.schema, limit, head));
+      for (std::size_t r = first; r < head.rows.size(); ++r) {
+        head.rows[r].insert(head.rows[r].end(), cells.begin(), cells.end());
+      }
     }
   }
   return head;

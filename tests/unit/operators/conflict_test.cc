@@ -123,6 +123,22 @@ TEST(Rivals, OnTheSamePartitionWithOtherDataTheLoserStartsAnew) {
   EXPECT_EQ(Keys(h), Json({1, 2}));
 }
 
+TEST(Rivals, WithOtherPartitionColumnsTheLoserIsRefused) {
+  OperatorHarness h;
+  h.dir.Write("a.csv", "k\n1\n2\n");
+  h.dir.Write("b.csv", "k\n3\n");
+  OperatorHarness other;
+  other.context.data_root = h.dir.path();
+  Json rival = ConvertSpecOf("b.csv", "1");
+  rival["out"]["partition"] = {{"part", "1"}};
+  const Json report =
+      RunWithRival(h, ConvertSpecOf("a.csv", "1"), [&] { rival = other.Report(rival); });
+  EXPECT_EQ(rival["outcome"], "published") << rival;
+  EXPECT_EQ(report["error"]["code"], "bad_spec") << report;
+  EXPECT_EQ(report["error"]["reason"], "partition_columns");
+  EXPECT_EQ(Keys(h), Json({3}));
+}
+
 TEST(Rivals, ACompactionThatLosesItsFilesPlansAnew) {
   OperatorHarness h;
   const auto load = [](OperatorHarness& by, const std::string& csv) {

@@ -276,5 +276,20 @@ TEST(Convert, AnInferredSchemaIsPinned) {
   EXPECT_EQ(report["error"]["line"], 2);
 }
 
+// Readers take a partition column from the path, so the data's own would be lost.
+TEST(Convert, AnInferredColumnIsNoPartitionColumn) {
+  OperatorHarness h;
+  h.dir.Write("a.csv", "id,day\n1,2024-01-01\n2,2024-01-02\n");
+  Json spec = Spec("a.csv");
+  spec["schema"] = "infer_once";
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "bad_spec") << error;
+  EXPECT_EQ(error["column"], "day");
+  EXPECT_TRUE(h.Rows("t").contains("error"));
+  spec["out"]["partition"] = {{"part", "1"}};
+  EXPECT_EQ(h.Report(spec)["outcome"], "published");
+  EXPECT_EQ(h.Rows("t")[1], Json::parse(R"({"id":2,"day":"2024-01-02","part":"1"})"));
+}
+
 }  // namespace
 }  // namespace nightmill

@@ -91,6 +91,70 @@ TEST(Publish, RefusesWhatIsNotSoundAndKeepsTheTable) {
   expect(spec, "bad_spec");
 }
 
+TEST(Publish, AColumnIsNoPartitionColumn) {
+  OperatorHarness h;
+  LoadLake(h);
+  Json spec = PublishSpec();
+  spec["to"]["partition"] = {{"k", "1"}};
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "bad_spec") << error;
+  EXPECT_EQ(error["column"], "k");
+  EXPECT_TRUE(h.Rows("public").contains("error"));
+}
+
+TEST(Publish, ATableHasOneSetOfPartitionColumns) {
+  OperatorHarness h;
+  for (const char* layout : {"manifest", "directory"}) {
+    const auto load = [&](const Json& partition) {
+      return h.Load(layout, {{"k", "int64"}}, "k\n1\n",
+                    {{"layout", layout}, {"partition", partition}});
+    };
+    ASSERT_EQ(load({{"a", "1"}}).value("outcome", ""), "published");
+    const auto files = h.dir.Files(layout);
+    for (const Json& partition : {Json{{"b", "1"}, {"c", "2"}}, Json{{"a", "1"}, {"b", "2"}},
+                                  Json{{"b", "1"}}, Json::object()}) {
+      const Json error = load(partition)["error"];
+      EXPECT_EQ(error["code"], "bad_spec") << partition << error;
+      EXPECT_EQ(error["reason"], "partition_columns");
+    }
+    EXPECT_EQ(h.dir.Files(layout), files);
+    EXPECT_EQ(load({{"a", "2"}}).value("outcome", ""), "published");
+  }
+  ASSERT_EQ(h.Load("plain", {{"k", "int64"}}, "k\n1\n").value("outcome", ""), "published");
+  EXPECT_EQ(h.Load("plain", {{"k", "int64"}}, "k\n1\n",
+                   {{"partition", {{"a", "1"}}}})["error"]["message"],
+            "the table is partitioned by no column, the output by a");
+}
+
+// Releases before this rule wrote such tables.
+TEST(Publish, ATableOfSeveralSetsOfPartitionColumnsIsReadable) {
+  OperatorHarness h;
+  for (const char* a : {"1", "2"}) {
+    ASSERT_EQ(h.Load("t", {{"k", "int64"}}, "k\n1\n", {{"partition", {{"a", a}}}})["outcome"],
+              "published");
+  }
+  const std::string root = "t/_nightmill/00000000000000000002.json";
+  std::string text = h.dir.Files("t").at("_nightmill/00000000000000000002.json");
+  const std::size_t at = text.find("a=2");
+  ASSERT_NE(at, std::string::npos);
+  h.dir.Write(root, text.replace(at, 3, "b=1/c=2"));
+  EXPECT_EQ(h.Rows("t"), Json::parse(R"([{"k": 1, "a": "1", "b": null, "c": null},
+                                         {"k": 1, "a": null, "b": "1", "c": "2"}])"));
+  const auto head = ReadTableHead(LocalFileSystem(), {h.dir.At("t"), {}, {}}, 10);
+  ASSERT_TRUE(head.ok());
+  EXPECT_EQ(HeadToText(*head),
+            "k  a  b  c\n"
+            "1  1\n"
+            "1     1  2\n"
+            "2 of 2 rows, version 2");
+  // Its partitions can be replaced; a third set is refused.
+  EXPECT_EQ(h.Load("t", {{"k", "int64"}}, "k\n2\n", {{"partition", {{"b", "1"}, {"c", "2"}}}})
+                .value("outcome", ""),
+            "published");
+  EXPECT_TRUE(
+      h.Load("t", {{"k", "int64"}}, "k\n2\n", {{"partition", {{"c", "2"}}}}).contains("error"));
+}
+
 TEST(Publish, AnUnwritableTableIsNamed) {
   OperatorHarness h;
   LoadLake(h);

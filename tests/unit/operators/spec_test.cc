@@ -233,5 +233,21 @@ TEST(SpecTest, AllFaultsAtOnceInTheOrderOfReading) {
             "NM331 /derived/0/expr: no output column 'q'\n");
 }
 
+TEST(SpecTest, AnOutputColumnIsNoPartitionColumn) {
+  EXPECT_EQ(Told(Errors("convert", Json::parse(R"({"in": "a", "schema": {"day": "date"},
+              "out": {"path": "t", "partition": {"day": "{{ data_date }}"}}})"))),
+            "NM329 /schema/day: the output column 'day' is a partition column of `out` too\n");
+  const std::string aggregate = R"({"in": "a", "keys": ["k"],
+    "features": [{"name": "n", "fn": "count"}], "derived": [{"name": "d", "expr": "n + 1"}],
+    "out": {"path": "t", "partition": {"@": "1"}}})";
+  for (const auto& [column, place] : std::vector<std::pair<std::string, std::string>>{
+           {"k", "/keys/0"}, {"n", "/features/0/name"}, {"d", "/derived/0/name"}}) {
+    EXPECT_EQ(Told(Errors("aggregate", Json::parse(Replaced(aggregate, "@", column)))),
+              "NM329 " + place + ": the output column '" + column +
+                  "' is a partition column of `out` too\n");
+  }
+  EXPECT_EQ(Told(Errors("aggregate", Json::parse(Replaced(aggregate, "@", "day")))), "");
+}
+
 }  // namespace
 }  // namespace nightmill
