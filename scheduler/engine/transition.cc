@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/slas.h"
 
 namespace nightmill {
 namespace {
@@ -168,6 +169,7 @@ void Move(EngineState& state, LiveRun& run, int task, int position, TaskTrigger 
       HoldsSlots(*to) != HoldsSlots(from)) {
     Charge(state, run, task, HoldsSlots(*to) ? 1 : -1);
   }
+  if (run.watch != 0) OnWatchedMove(state, run, task, position, from);
   if (!IsFinished(*to) && !IsFinished(from)) return;
   if (IsFinished(*to) && !run.graph->gate_targets[static_cast<std::size_t>(task)].empty()) {
     run.decided.push_back(task);
