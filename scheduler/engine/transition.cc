@@ -171,7 +171,9 @@ void Move(EngineState& state, LiveRun& run, int task, int position, TaskTrigger 
   }
   if (run.watch != 0) OnWatchedMove(state, run, task, position, from);
   if (!IsFinished(*to) && !IsFinished(from)) return;
-  if (IsFinished(*to) && !run.graph->gate_targets[static_cast<std::size_t>(task)].empty()) {
+  // Once: a gate that has failed may still be marked a success.
+  const bool decides = IsFinished(*to) && !IsFinished(from);
+  if (decides && !run.graph->gate_targets[static_cast<std::size_t>(task)].empty()) {
     run.decided.push_back(task);
     state.unsettled.insert(run.row.run);
   }
