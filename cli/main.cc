@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   line.Group("run", "runs of a DAG: start, list, follow, logs, cancel", "runs");
   line.Group("task", "tasks of a run: list, explain why one does not run", "tasks");
   line.Group("backfill", "runs over a range of dates", "backfills");
-  line.Group("alert", "what is told to the outside", "alerts");
+  line.Group("alert", "who is told, what was sent, and a receiver that shows it", "alerts");
+  line.Group("sla", "deadlines and how they stand", "slas");
   line.Group("op", "native operators without a daemon");
   line.Group("table", "published tables: their files, their first rows");
   line.Group("schedule", "when a schedule fires");

@@ -146,7 +146,7 @@ HttpServer::MakeContext ContextsOf(const ServerConfig& config, Daemon& daemon,
     return std::make_unique<ApiContext>(ApiContext{
         daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
         std::string(ToString(config.durability)), NIGHTMILL_VERSION, config.paused_upon_creation,
-        geteuid() == 0, &login_codes, [&daemon] { return daemon.Now(); }});
+        geteuid() == 0, &login_codes, &daemon.alerts(), [&daemon] { return daemon.Now(); }});
   };
 }
 
