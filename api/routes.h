@@ -14,6 +14,7 @@
 #include "api/http.h"
 #include "core/base/result.h"
 #include "core/model/operator_catalog.h"
+#include "scheduler/daemon/alerts/desk.h"
 #include "scheduler/daemon/mailbox.h"
 #include "store/queries.h"
 
@@ -37,6 +38,7 @@ struct ApiContext {
   bool paused_upon_creation = true;
   bool shares_root = false;  // tasks run as root
   LoginCodes* login_codes = nullptr;
+  AlertDesk* alerts = nullptr;
   std::function<Instant()> now;
 };
 

@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   nightmill::AddRunVerbs(line, cli);
   nightmill::AddTaskVerbs(line, cli);
   nightmill::AddBackfillVerbs(line, cli);
+  nightmill::AddAlertVerbs(line, cli);
   nightmill::AddDemoVerb(line, cli);
   nightmill::AddWorkerVerbs(line, cli);
   nightmill::AddScheduleVerbs(line, cli);
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
   line.Group("run", "runs of a DAG: start, list, follow, logs, cancel", "runs");
   line.Group("task", "tasks of a run: list, explain why one does not run", "tasks");
   line.Group("backfill", "runs over a range of dates", "backfills");
+  line.Group("alert", "who is told, what was sent, and a receiver that shows it", "alerts");
+  line.Group("sla", "deadlines and how they stand", "slas");
   line.Group("op", "native operators without a daemon");
   line.Group("table", "published tables: their files, their first rows");
   line.Group("schedule", "when a schedule fires");

@@ -106,6 +106,11 @@ Status ReadMember(const std::string& file, const std::string& name, const json& 
   return Invalid(fmt::format("{}: unknown member \"{}\"", file, name), "known are: " + known);
 }
 
+// Read by ParseAlertConfig, which complains about all of it at once.
+bool IsAlerts(std::string_view name) {
+  return name == "notifiers" || name == "outgoing" || name == "silences";
+}
+
 bool IsSection(std::string_view name) {
   return name == "worker" || name == "tasks" || name == "dags" || name == "log";
 }
@@ -127,14 +132,16 @@ Status ParseListen(const std::string& text, ServerConfig& config) {
   return Invalid(fmt::format("\"{}\" is no address", text), "--listen 127.0.0.1:7420");
 }
 
-Result<ServerConfig> LoadServerConfig(const std::string& path, ServerConfig config) {
+Result<ServerConfig> LoadServerConfig(const std::string& path,
+                                      const std::map<std::string, std::string>& env,
+                                      ServerConfig config) {
   NM_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   const Result<std::string> canonical = ParseStrictJson(text, true);
   if (!canonical.ok()) return Invalid(fmt::format("{}: {}", path, canonical.error().message));
   const json file = json::parse(*canonical);
   if (!file.is_object()) return Invalid(fmt::format("{} must hold a JSON object", path));
   for (const auto& [name, value] : file.items()) {
-    if (name == "$schema" || name.starts_with("x-")) continue;
+    if (name == "$schema" || name.starts_with("x-") || IsAlerts(name)) continue;
     if (!IsSection(name)) {
       NM_RETURN_IF_ERROR(ReadMember(path, name, value, config));
       continue;
@@ -144,6 +151,9 @@ Result<ServerConfig> LoadServerConfig(const std::string& path, ServerConfig conf
       NM_RETURN_IF_ERROR(ReadMember(path, fmt::format("{}.{}", name, member), inner, config));
     }
   }
+  Result<AlertConfig> alerts = ParseAlertConfig(*canonical, env);
+  if (!alerts.ok()) return Invalid(fmt::format("{}: {}", path, alerts.error().message));
+  config.alerts = *std::move(alerts);
   return config;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "core/base/limits.h"
 #include "core/base/result.h"
+#include "scheduler/daemon/alerts/config.h"
 #include "store/store.h"
 
 namespace nightmill {
@@ -28,10 +29,14 @@ struct ServerConfig {
   bool paused_upon_creation = true;
   bool share_root = false;
   std::string log_level = "info";
+  AlertConfig alerts;
 };
 
 // kInvalid, naming file, member and what is allowed.
-Result<ServerConfig> LoadServerConfig(const std::string& path, ServerConfig defaults);
+// `env` answers secrets that are named `env:NAME`.
+Result<ServerConfig> LoadServerConfig(const std::string& path,
+                                      const std::map<std::string, std::string>& env,
+                                      ServerConfig defaults);
 // "127.0.0.1:7420".
 Status ParseListen(const std::string& text, ServerConfig& config);
 

@@ -106,6 +106,9 @@ class Queries {
   Result<std::optional<EventView>> FindEvent(EventId event);
   Result<EventId> LastEvent();
 
+  // Of an SLA entry the row of its newest slot.
+  Result<std::optional<SlaRow>> LastSla(std::string_view dag_id, std::string_view name);
+
   // Alerts (queries_alerts.cc). Deliveries newest first; those of one alert by notifier.
   Result<Listing<DeliveryView>> Deliveries(const DeliveryFilter& filter);
   Result<std::vector<DeliveryView>> DeliveriesOf(AlertId alert);

@@ -143,4 +143,13 @@ Result<std::optional<AlertRow>> Queries::LastAlert(std::string_view dedup_key) {
   return ReadOne<AlertRow>(statement);
 }
 
+Result<std::optional<SlaRow>> Queries::LastSla(std::string_view dag_id, std::string_view name) {
+  static constexpr std::string_view kSql =
+      "SELECT " NM_SLA_COLUMNS("") " FROM sla WHERE dag_id = ? AND name = ?"
+      " ORDER BY slot DESC, map_index DESC LIMIT 1";
+  Statement statement = Ask(kSql);
+  statement.Bind(dag_id, name);
+  return ReadOne<SlaRow>(statement);
+}
+
 }  // namespace nightmill

@@ -22,7 +22,7 @@ concept Of = std::same_as<std::remove_const_t<R>, T>;
 // Fields: the columns of each table as the struct's members, in the order of the column list.
 void Fields(Of<DagRow> auto& r, auto&& v) {
   v(r.dag_id, r.version, r.paused, r.deleted, r.first_accepted_at, r.enabled_at, r.last_tick,
-    r.fileloc);
+    r.fileloc, r.failing);
 }
 
 void Fields(Of<DagVersionRow> auto& r, auto&& v) {

@@ -17,7 +17,7 @@
 // `p` is the alias of the table with its dot, or "".
 #define NM_DAG_COLUMNS(p)                                                                          \
   p "dag_id, " p "version, " p "paused, " p "deleted, " p "first_accepted_at, " p "enabled_at, " p \
-    "last_tick, " p "fileloc"
+    "last_tick, " p "fileloc, " p "failing"
 #define NM_DAG_VERSION_COLUMNS(p) p "dag_id, " p "version, " p "hash, " p "source, " p "created_at"
 #define NM_DAG_RUN_COLUMNS(p)                                                                 \
   p "run, " p "dag_id, " p "run_id, " p "run_type, " p "lane, " p "state, " p "reason, " p    \

@@ -19,11 +19,11 @@ Status Put(Connection& db, std::string_view sql, const R& row) {
 
 Status Write(Connection& db, const DagRow& row) {
   static constexpr std::string_view kSql =
-      "INSERT INTO dag (" NM_DAG_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+      "INSERT INTO dag (" NM_DAG_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
       " ON CONFLICT (dag_id) DO UPDATE SET version = excluded.version, paused = excluded.paused,"
       " deleted = excluded.deleted, first_accepted_at = excluded.first_accepted_at,"
       " enabled_at = excluded.enabled_at, last_tick = excluded.last_tick,"
-      " fileloc = excluded.fileloc";
+      " fileloc = excluded.fileloc, failing = excluded.failing";
   return Put(db, kSql, row);
 }
 

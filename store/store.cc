@@ -179,9 +179,13 @@ Result<Snapshot> Store::LoadActive() {
       "SELECT " NM_BACKFILL_SLOT_COLUMNS("s.")
       " FROM backfill b CROSS JOIN backfill_slot s ON s.backfill = b.backfill"
       " WHERE b.state IN ('active', 'paused') ORDER BY b.backfill, s.seq";
+  // Of what is missed the newest, which may still be resolved: limits::kMaxSlaOverdue of an entry.
   static constexpr std::string_view kSlas =
-      "SELECT " NM_SLA_COLUMNS("") " FROM sla WHERE state IN ('armed', 'warned', 'missed')"
-      " ORDER BY dag_id, name, slot, map_index";
+      "SELECT " NM_SLA_COLUMNS("") " FROM"
+      " (SELECT *, row_number() OVER (PARTITION BY dag_id, name, state ORDER BY slot DESC) AS age"
+      "  FROM sla WHERE state IN ('armed', 'warned', 'missed'))"
+      " WHERE state <> 'missed' OR age <= 50 ORDER BY dag_id, name, slot, map_index";
+  static_assert(limits::kMaxSlaOverdue == 50, "as in the statement");
   static constexpr std::string_view kLastIds =
       "SELECT (SELECT coalesce(max(id), 0) FROM event), (SELECT coalesce(max(alert), 0) FROM "
       "alert)";
@@ -307,6 +311,40 @@ Result<std::optional<StoredRun>> Store::LoadRun(RunKey run) {
   statement.Bind(run);
   NM_RETURN_IF_ERROR(ReadAll(statement, stored.tasks));
   return std::optional<StoredRun>(std::move(stored));
+}
+
+Result<std::vector<RunTimes>> Store::RecentTimes(std::string_view dag_id, int max) {
+  static constexpr std::string_view kRuns =
+      "SELECT " NM_DAG_RUN_COLUMNS("") " FROM dag_run WHERE dag_id = ? AND state = 'success'"
+      " AND reason <> 'marked' ORDER BY run DESC LIMIT ?";
+  static constexpr std::string_view kTasks =
+      "SELECT task_id, min(coalesce(cycle_started_at, started_at)), max(ended_at)"
+      " FROM task_instance WHERE run = ? AND state = 'success' AND ended_at IS NOT NULL"
+      " AND coalesce(cycle_started_at, started_at) IS NOT NULL GROUP BY task_id";
+  Statement statement = db_->Prepare(kRuns);
+  statement.Bind(dag_id, max);
+  NM_ASSIGN_OR_RETURN(const std::vector<DagRunRow> runs, ReadAll<DagRunRow>(statement));
+  std::vector<RunTimes> all;
+  const auto span = [](Instant from, Instant to) {
+    return std::chrono::floor<Duration>(std::max(to - from, std::chrono::microseconds{0}));
+  };
+  for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+    RunTimes& times = all.emplace_back();
+    times.dag_id = dag_id;
+    times.run = run->run;
+    times.ended_at = run->ended_at.value_or(run->queued_at);
+    times.total = span(run->started_at.value_or(times.ended_at), times.ended_at);
+    Statement tasks = db_->Prepare(kTasks);
+    tasks.Bind(run->run);
+    while (true) {
+      NM_ASSIGN_OR_RETURN(const bool found, tasks.Step());
+      if (!found) break;
+      const Row row = tasks.row();
+      times.tasks.emplace_back(row.Text(0), span(InstantFromMicros(row.Integer(1)),
+                                                 InstantFromMicros(row.Integer(2))));
+    }
+  }
+  return all;
 }
 
 Result<std::optional<DagVersionRow>> Store::FindVersion(std::string_view dag_id, int version) {

@@ -77,6 +77,8 @@ class Store {
   // Runs with from <= logical date <= to, ordered by it.
   Result<std::vector<DagRunRow>> RunsBetween(std::string_view dag_id, Instant from, Instant to);
   Result<std::optional<StoredRun>> LoadRun(RunKey run);
+  // Of the newest `max` runs that succeeded by themselves, oldest first.
+  Result<std::vector<RunTimes>> RecentTimes(std::string_view dag_id, int max);
   Result<std::optional<DagVersionRow>> FindVersion(std::string_view dag_id, int version);
   Result<std::optional<BackfillRow>> FindBackfill(BackfillId backfill);
   Result<std::vector<BackfillSlotRow>> LoadBackfillSlots(BackfillId backfill);

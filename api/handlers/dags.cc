@@ -36,6 +36,10 @@ Result<DagFileResult> LoadFromRequest(ApiContext& context, const HttpRequest& re
   options.file = request.Query("file").value_or("dag.json");
   options.fileloc = request.Query("fileloc").value_or("");
   NM_ASSIGN_OR_RETURN(options.pools, PoolSlots(context));
+  options.notifiers.emplace();
+  for (const NotifierView& view : context.alerts->Notifiers()) {
+    options.notifiers->insert(view.rule.name);
+  }
   return LoadDag(request.body, context.catalog, options);
 }
 

@@ -79,6 +79,16 @@ Result<HttpResponse> GetDagStats(ApiContext&, const HttpRequest&);
 Result<HttpResponse> GetImportErrors(ApiContext&, const HttpRequest&);
 Result<HttpResponse> GetImportError(ApiContext&, const HttpRequest&);
 
+// handlers/alerts.cc
+Result<HttpResponse> GetNotifiers(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostNotifierTest(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDeliveries(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetDelivery(ApiContext&, const HttpRequest&);
+Result<HttpResponse> PostRedeliver(ApiContext&, const HttpRequest&);
+
+// handlers/slas.cc
+Result<HttpResponse> GetSlas(ApiContext&, const HttpRequest&);
+
 // handlers/auth.cc
 Result<HttpResponse> PostToken(ApiContext&, const HttpRequest&);
 Result<HttpResponse> PostLogin(ApiContext&, const HttpRequest&);

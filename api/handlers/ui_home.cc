@@ -31,13 +31,15 @@ struct Pulse {
   std::size_t runs = 0;
   std::size_t attempts = 0;
   std::vector<Engine::WorkerUse> workers;
+  std::vector<SlaStanding> slas;
 };
 Pulse PulseOf(ApiContext& context) {
   Pulse pulse;
-  const Status looked = context.mailbox.Look([&pulse](const Engine& engine, Instant) {
+  const Status looked = context.mailbox.Look([&pulse](const Engine& engine, Instant now) {
     pulse.runs = engine.live_runs();
     pulse.attempts = engine.open_attempts();
     pulse.workers = engine.Workers();
+    pulse.slas = engine.Slas("", now);
   });
   pulse.answers = looked.ok();
   return pulse;
@@ -78,8 +80,47 @@ json Item(const char* kind, const DagRunRow& run, Instant since, std::string mes
           {"message", std::move(message)}};
 }
 
-// DAGs whose newest run failed, and runs that wait long after their time.
-Result<json> AttentionOf(ApiContext& context, const std::vector<DagRunCounts>& counts) {
+enum class Standing { kMet, kAtRisk, kMissed };
+Standing Judge(const SlaStanding& sla) {
+  const bool counts = sla.row.has_value() && !sla.suppressed;
+  if (counts && sla.row->state == SlaState::kWarned) return Standing::kAtRisk;
+  return counts && sla.row->state == SlaState::kMissed ? Standing::kMissed : Standing::kMet;
+}
+
+void AddSlas(const std::vector<SlaStanding>& slas, json& items) {
+  for (const SlaStanding& sla : slas) {
+    const Standing standing = Judge(sla);
+    if (standing == Standing::kMet) continue;
+    const SlaRow& row = *sla.row;
+    const bool missed = standing == Standing::kMissed;
+    const std::optional<Instant>& since = missed ? row.missed_at : row.warned_at;
+    items.push_back({{"kind", missed ? "sla_missed" : "sla_at_risk"},
+                     {"dag_id", row.dag_id},
+                     {"dag_run_id", TextOrNull(sla.run_id)},
+                     {"task_id", TextOrNull(row.task_id)},
+                     {"map_index", nullptr},
+                     {"name", row.name},
+                     {"since", FormatInstant(since.value_or(*row.due_at))},
+                     {"until", missed ? json() : JsonOf(row.due_at)},
+                     {"message", fmt::format("{} of {} {} {}", row.name, row.dag_id,
+                                             missed ? "was due" : "is due",
+                                             FormatInstant(*row.due_at))}});
+  }
+}
+
+json CountSlas(const std::vector<SlaStanding>& slas) {
+  const auto count = [&slas](Standing standing) {
+    return std::count_if(slas.begin(), slas.end(),
+                         [standing](const SlaStanding& sla) { return Judge(sla) == standing; });
+  };
+  return {{"met", count(Standing::kMet)},
+          {"at_risk", count(Standing::kAtRisk)},
+          {"missed", count(Standing::kMissed)}};
+}
+
+// DAGs whose newest run failed, runs that wait long after their time, deadlines in danger.
+Result<json> AttentionOf(ApiContext& context, const std::vector<DagRunCounts>& counts,
+                         const std::vector<SlaStanding>& slas) {
   json items = json::array();
   for (const DagRunCounts& one : counts) {
     if (one.counts[static_cast<std::size_t>(RunState::kFailed)] == 0) continue;
@@ -101,6 +142,7 @@ Result<json> AttentionOf(ApiContext& context, const std::vector<DagRunCounts>& c
     items.push_back(Item("run_late", run, run.run_after,
                          fmt::format("a run of {} has not started", run.dag_id)));
   }
+  AddSlas(slas, items);
   return items;
 }
 
@@ -142,7 +184,6 @@ Result<json> CountsOf(ApiContext& context, const std::vector<DagRunCounts>& runs
   return json{{"dags", {{"total", dags.total}, {"paused", held.total}, {"import_errors", broken}}},
               {"runs", std::move(by_run)},
               {"task_instances", std::move(by_task)},
-              {"slas", {{"met", 0}, {"at_risk", 0}, {"missed", 0}}},
               {"deliveries", {{"pending", pending}, {"dead", dead}}},
               {"backfills", std::move(backfills)}};
 }
@@ -238,13 +279,15 @@ Result<HttpResponse> GetHome(ApiContext& context, const HttpRequest&) {
   NM_ASSIGN_OR_RETURN(const std::vector<DagRunCounts> runs, context.queries.RunCountsByDag());
   NM_ASSIGN_OR_RETURN(const std::int64_t pending, DeliveriesIn(context, DeliveryState::kPending));
   NM_ASSIGN_OR_RETURN(const std::int64_t dead, DeliveriesIn(context, DeliveryState::kDead));
-  NM_ASSIGN_OR_RETURN(json attention, AttentionOf(context, runs));
+  const Pulse pulse = PulseOf(context);
+  NM_ASSIGN_OR_RETURN(json attention, AttentionOf(context, runs, pulse.slas));
   NM_ASSIGN_OR_RETURN(json counts, CountsOf(context, runs, pending, dead));
+  counts["slas"] = CountSlas(pulse.slas);
   const std::size_t total = attention.size();
   while (attention.size() > kMaxAttention) attention.erase(attention.size() - 1);
   return JsonResponse({{"time", FormatInstant(context.now())},
                        {"last_event_id", last.value},
-                       {"health", HealthOf(PulseOf(context), pending, dead)},
+                       {"health", HealthOf(pulse, pending, dead)},
                        {"counts", std::move(counts)},
                        {"attention", std::move(attention)},
                        {"attention_total", total}});

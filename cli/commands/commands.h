@@ -11,6 +11,7 @@ void AddDagTestVerb(CommandLine& line, Cli& cli);    // dag test
 void AddRunVerbs(CommandLine& line, Cli& cli);       // run *
 void AddTaskVerbs(CommandLine& line, Cli& cli);      // task *, pool *
 void AddBackfillVerbs(CommandLine& line, Cli& cli);  // backfill *
+void AddAlertVerbs(CommandLine& line, Cli& cli);     // alert *, sla *
 void AddDemoVerb(CommandLine& line, Cli& cli);       // demo
 void AddWorkerVerbs(CommandLine& line, Cli& cli);    // op *, table *: exec nightmill-worker
 void AddScheduleVerbs(CommandLine& line, Cli& cli);  // schedule next, explain, schema

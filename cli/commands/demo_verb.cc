@@ -1,21 +1,18 @@
 // `nightmill demo`: the main job on the sample data, printed step by step (product.md 1). Uses what
 // users use: starts a server of its own, then only REST and the verbs of this program.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/demo_alerts.h"
 #include "cli/commands/follow.h"
+#include "cli/commands/spawn.h"
 #include "cli/rest_client.h"
-
-extern char** environ;
 
 namespace nightmill {
 namespace {
@@ -32,29 +29,6 @@ constexpr const char* kLastDate = "2011-05-29";
 
 void Print(std::string_view word, const std::string& text) {
   std::cout << fmt::format("{:<10} {}\n", word, text) << std::flush;
-}
-
-// Starts a program; the pid, or 0. stdout and stderr go to `log` unless it is empty.
-pid_t Spawn(std::vector<std::string> args, const std::string& log, bool own_session) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  if (!log.empty()) {
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  }
-  if (own_session) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  std::vector<char*> argv;
-  for (std::string& arg : args) argv.push_back(arg.data());
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error == 0 ? pid : 0;
 }
 
 class Demo {
@@ -126,12 +100,16 @@ class Demo {
     const std::int64_t since = SteadyMs();
     was_running_ = Answers();
     pid_t pid = 0;
+    std::error_code error;
+    std::filesystem::create_directories(cli_.state_dir, error);
+    std::filesystem::permissions(cli_.state_dir, std::filesystem::perms::owner_all, error);
+    NM_RETURN_IF_ERROR(alerts_.Start(was_running_));
     if (!was_running_) {
-      std::error_code error;
-      std::filesystem::create_directories(cli_.state_dir, error);
-      std::filesystem::permissions(cli_.state_dir, std::filesystem::perms::owner_all, error);
+      // The sleepers of hourly_fanout hold two places; the work gets as many as ever.
+      const unsigned slots = std::max(1u, std::thread::hardware_concurrency()) + 2;
       pid = Spawn({cli_.self, "server", "--dev", "--state-dir", cli_.state_dir, "--next-free-port",
-                   "--pool", "compute=2"},
+                   "--config", alerts_.config(), "--pool", "compute=2", "--pool", "fanout=2",
+                   "--worker-slots", std::to_string(slots)},
                   cli_.state_dir + "/server.log", true);
     }
     if (!was_running_ && pid == 0) return Internal(fmt::format("cannot start {}", cli_.self));
@@ -184,7 +162,7 @@ class Demo {
   Status ApplyDags() {
     int loaded = 0;
     std::string names;
-    for (const char* name : {"user_features", "flaky_export"}) {
+    for (const char* name : {"user_features", "flaky_export", "hourly_fanout"}) {
       const std::string path = fmt::format("{}/dags/demo/{}.json", options_.source, name);
       NM_ASSIGN_OR_RETURN(const std::string source, ReadFile(path));
       int status = 0;
@@ -364,10 +342,12 @@ class Demo {
     std::error_code absent;
     std::filesystem::remove(marker, absent);
     const json conf = {{"conf", {{"marker", marker}}}};
+    std::vector<DemoAlerts::Event> events;
     for (int i = 0; i < 2; ++i) {
       const std::int64_t since = SteadyMs();
       NM_ASSIGN_OR_RETURN(const json run, server_->Post("/api/v2/dags/flaky_export/dagRuns", conf));
       const std::string run_id = Text(run, "dag_run_id");
+      events.push_back({i == 0 ? "run.failed" : "run.recovered", run_id});
       FollowOptions follow;
       follow.quiet = true;
       const int code = FollowRun(*server_, "flaky_export", run_id, follow);
@@ -381,11 +361,18 @@ class Demo {
       Print("run", fmt::format("flaky_export {}:{}   {}", code == 0 ? "success" : "failed (meant)",
                                text, Took(since)));
     }
+    const Status arrived = alerts_.Await(events);
+    if (InterruptGuard::Interrupted()) return Ok();
+    NM_RETURN_IF_ERROR(arrived);
+    Print("alert", fmt::format("run.failed and run.recovered of flaky_export delivered to {}, "
+                               "signatures verified",
+                               alerts_.address()));
     return Ok();
   }
 
   Cli& cli_;
   DemoOptions options_;
+  DemoAlerts alerts_{cli_};
   std::string sample_;
   bool was_running_ = false;  // the server is not ours to stop
   std::optional<RestClient> server_;

@@ -58,7 +58,7 @@ Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
     if (it != cli.env.end()) path = it->second;
   }
   if (!path.empty()) {
-    NM_ASSIGN_OR_RETURN(config, LoadServerConfig(path, config));
+    NM_ASSIGN_OR_RETURN(config, LoadServerConfig(path, cli.env, config));
   }
   if (config.state_dir.empty()) config.state_dir = cli.state_dir;
   config.state_dir = AbsolutePath(config.state_dir);
@@ -146,7 +146,7 @@ HttpServer::MakeContext ContextsOf(const ServerConfig& config, Daemon& daemon,
     return std::make_unique<ApiContext>(ApiContext{
         daemon.mailbox(), std::move(queries), daemon.catalog(), config.state_dir,
         std::string(ToString(config.durability)), NIGHTMILL_VERSION, config.paused_upon_creation,
-        geteuid() == 0, &login_codes, [&daemon] { return daemon.Now(); }});
+        geteuid() == 0, &login_codes, &daemon.alerts(), [&daemon] { return daemon.Now(); }});
   };
 }
 
@@ -184,6 +184,7 @@ DaemonOptions DaemonOptionsOf(const Cli& cli, const ServerConfig& config) {
   options.pools = config.pools;
   options.task_env = TaskEnv(cli);
   options.catalog = &cli.catalog;
+  options.alerts = config.alerts;
   return options;
 }
 

@@ -54,6 +54,12 @@ inline constexpr int kMaxExcludes = 1'000;
 inline constexpr int kDefaultCatchupLimit = 1'000;
 inline constexpr int kMaxCatchupLimit = 100'000;
 inline constexpr int kLastCronYear = 2200;
+inline constexpr int kMaxSlaEntries = 100;   // of a DAG and its tasks
+inline constexpr int kSlaHistoryRuns = 20;   // successes that forecasts and averages look back at
+inline constexpr int kSlaForecastRuns = 5;   // with fewer there is no forecast
+inline constexpr int kMaxSlaOverdue = 50;    // missed slots per entry that may still be resolved
+inline constexpr int kMaxBlockingTasks = 50;
+inline constexpr double kDefaultSlaWarnAt = 0.8;
 
 // Durations.
 inline constexpr Duration kDefaultRetryDelay = 5min;

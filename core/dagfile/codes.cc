@@ -173,6 +173,15 @@ constexpr std::array kPages{
              "A feature whose name ends in _30d stands beside a window of another number of days. "
              "Both\n"
              "ends of a window count: 31 days are D-30 to D."},
+    CodePage{"NM333", "bad SLA",
+             "An entry of `sla` has a name of its own and one of `deadline` (\"08:00\", \":45\", "
+             "\"MON 06:00\" or\n"
+             "a cron, with `timezone`), `within` + `from`, `duration` and, for a DAG, "
+             "`stale_after`."},
+    CodePage{"NM334", "unknown notifier",
+             "The server has no notifier of this name, so nobody is told. Notifiers are part of "
+             "its\n"
+             "configuration."},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/dagfile/sla_field.h"
 #include "core/dagfile/task_fields.h"
 
 namespace nightmill::dagfile {
@@ -143,7 +144,9 @@ const std::array kFields{
              }},
     DagField{"max_consecutive_failed_dag_runs", false, true,
              NM_NOT_YET(0, "Pause the DAG after so many failed runs in a row.")},
-    DagField{"on", false, true, NM_NOT_YET(Json::object(), "Notifiers to call.")},
+    DagField{"on", false, false, DagCallbacksSchema,
+             [](const Json& v, Dag& d, const Site&) { d.on = ParseCallbacks(v); },
+             [](const Dag& d, Json& out) { EmitCallbacks(d.on, out); }},
     DagField{"owners", false, false, [] { return TextListSchema("Who to ask."); },
              [](const Json& v, Dag& d, const Site&) { d.owners = ParseTexts(v); },
              [](const Dag& d, Json& out) { out["owners"] = d.owners; }},
@@ -177,7 +180,9 @@ const std::array kFields{
                if (d.run_timeout) out["run_timeout"] = FormatDuration(*d.run_timeout);
              }},
     DagField{"schedule", false, false, ScheduleSchema, ApplySchedule, EmitSchedule},
-    DagField{"sla", false, true, NM_NOT_YET(Json::array(), "Deadlines.")},
+    DagField{"sla", false, false, DagSlaSchema,
+             [](const Json& v, Dag& d, const Site& s) { d.sla = ParseSla(v, s); },
+             [](const Dag& d, Json& out) { EmitSla(d.sla, out); }},
     DagField{"tags", false, false, [] { return TextListSchema("Words to filter by."); },
              [](const Json& v, Dag& d, const Site&) { d.tags = ParseTexts(v); },
              [](const Dag& d, Json& out) { out["tags"] = d.tags; }},

@@ -15,6 +15,7 @@
 
 #include "core/base/limits.h"
 #include "core/dagfile/draft.h"
+#include "core/dagfile/sla_field.h"
 #include "core/dagfile/suggest.h"
 
 namespace nightmill::dagfile {
@@ -344,6 +345,7 @@ class Validator {
 void CheckMeaning(Draft& draft) {
   Validator validator(draft);
   validator.Run();
+  FinishSla(draft);
   if (draft.out.has_errors()) return;
   FillCanonical(draft);
   validator.ReportCycle(Link(draft.dag), draft.dag);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/dagfile/sla_field.h"
 
 namespace nightmill::dagfile {
 namespace {
@@ -329,7 +330,14 @@ const std::array kFields{
         [](const Task& t, Json& out) {
           Put(out, "no_retry_on", t.retry.no_retry_on, Standard().retry.no_retry_on);
         }},
-    TaskField{"on", kAllKinds, true, false, true, NM_NOT_YET(Json::object(), "Notifiers to call.")},
+    TaskField{"on", kAllKinds, true, false, false, TaskCallbacksSchema,
+              [](const Json& v, Task& t, const Site&) {
+                Callbacks on = ParseCallbacks(v);
+                if (on != Callbacks{}) t.on = std::make_shared<const Callbacks>(std::move(on));
+              },
+              [](const Task& t, Json& out) {
+                if (t.on != nullptr) EmitCallbacks(*t.on, out);
+              }},
     TaskField{"outlets", kAllKinds, false, false, false,
               [] { return AssetsSchema("Assets written (lineage)."); }, nullptr, nullptr},
     TaskField{"output", kProcess, true, false, false,
@@ -413,7 +421,9 @@ const std::array kFields{
     TaskField{"skip_exit_code", kProcess, true, false, false,
               NM_INT_FIELD("skip_exit_code", retry.skip_exit_code, 1, 255,
                            "Exit code that means: skipped. 99 if absent.")},
-    TaskField{"sla", kAllKinds, false, false, true, NM_NOT_YET(Json::array(), "Deadlines.")},
+    TaskField{"sla", kAllKinds, false, false, false, TaskSlaSchema,
+              [](const Json& v, Task& t, const Site& s) { t.sla = ParseSla(v, s); },
+              [](const Task& t, Json& out) { EmitSla(t.sla, out); }},
     TaskField{"soft_fail", kSensor, true, false, false,
               [] { return BoolSchema(false, "A sensor that timed out is skipped, not failed."); },
               [](const Json& v, Task& t, const Site&) { SetBool(v, t.soft_fail); },

@@ -103,7 +103,10 @@ std::optional<SlaState> ParseSlaState(std::string_view word);
 struct SlaRow {  // key: (dag_id, name, slot, map_index)
   std::string dag_id;
   std::string name;
-  Instant slot;         // planned start of the slot; of a manual run its queueing
+  // Logical date of the slot or run; of a run without one its queueing, of a later cycle its
+  // beginning (both and up to 1 ms more, to tell runs of one instant apart); of stale_after the
+  // reference.
+  Instant slot;
   std::string task_id;  // "": the whole run
   int map_index = -1;
   RunKey run;  // 0 until there is one

@@ -28,6 +28,7 @@ struct DagRow {  // key: dag_id
   Instant enabled_at;                // last acceptance or unpause
   std::optional<Instant> last_tick;  // SlotCursor
   std::string fileloc;
+  std::string failing;  // run_id of the first run that failed since the last success, "" if none
 };
 
 struct DagVersionRow {  // key: (dag_id, version)
@@ -79,8 +80,7 @@ struct TaskInstanceRow {  // key: (run, task_id, map_index)
   std::string map_item = "";  // JSON of map.item for a mapped instance, else ""
   std::string output = "";    // JSON of outputs.<task> once success, else ""
   std::string artifact;       // kept output folder
-  std::string branch;  // JSON list of the chosen task ids of a finished branch, "false"/"true"
-                       // of a short circuit, else ""
+  std::string branch;  // JSON: task ids a branch chose, "false"/"true" of a short circuit, or ""
   std::optional<Instant> scheduled_at;
   std::optional<Instant> queued_at;
   std::optional<Instant> started_at;  // of the current or last try

@@ -207,4 +207,13 @@ Status Link(Dag& dag) {
   return Ok();
 }
 
+std::vector<const SlaSpec*> SlaEntries(const Dag& dag) {
+  std::vector<const SlaSpec*> entries;
+  for (const SlaSpec& spec : dag.sla) entries.push_back(&spec);
+  for (const Task& task : dag.tasks) {
+    for (const SlaSpec& spec : task.sla) entries.push_back(&spec);
+  }
+  return entries;
+}
+
 }  // namespace nightmill

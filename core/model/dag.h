@@ -12,6 +12,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/result.h"
+#include "core/model/sla.h"
 #include "core/model/task.h"
 #include "core/schedule/timetable.h"
 
@@ -35,6 +36,8 @@ struct Dag {
   bool fail_fast = false;
   bool fail_if_any_failed = false;
   std::optional<bool> paused_upon_creation;
+  std::vector<SlaSpec> sla;  // those of tasks are in Task::sla
+  Callbacks on;
 
   // In topological order: ties keep the order of the file. Index = "task index" in the engine.
   std::vector<Task> tasks;
@@ -53,6 +56,9 @@ struct Dag {
   // Filled by Link: (id, index) sorted by id.
   std::vector<std::pair<std::string, int>> index;
 };
+
+// The SLA entries of the DAG, then those of its tasks in topological order.
+std::vector<const SlaSpec*> SlaEntries(const Dag& dag);
 
 // Orders `dag.tasks` topologically and fills upstream, downstream, priority and index. kInvalid for
 // an unknown id, a self-edge, a duplicate id, or a cycle (one cycle, printed as a path "a -> b ->

@@ -10,6 +10,17 @@
 
 namespace nightmill {
 
+// What a run took that succeeded: of the newest ones of a DAG, limits::kSlaHistoryRuns at most.
+struct RunTimes {
+  std::string dag_id;
+  RunKey run;
+  Duration total{0};  // from its start to its end
+  Instant ended_at;
+  // Of its tasks that succeeded, from the first start of the cycle to the end; of a mapped task
+  // all instances together.
+  std::vector<std::pair<std::string, Duration>> tasks;
+};
+
 struct Snapshot {
   Epoch epoch;                          // of this start, already committed
   std::vector<DagRow> dags;             // not deleted
@@ -22,6 +33,7 @@ struct Snapshot {
   std::vector<BackfillRow> backfills;           // active and paused
   std::vector<BackfillSlotRow> backfill_slots;  // of those backfills
   std::vector<SlaRow> slas;                     // armed, warned and missed
+  std::vector<RunTimes> times;                  // of DAGs with SLA entries, filled by the shell
   // Filled by the shell: logical dates of runs of any state from the slot cursor of their DAG on: a
   // slot that falls on one of them gets no second run.
   std::vector<std::pair<std::string, Instant>> taken_dates;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/time.h"
+#include "core/model/sla.h"
 #include "core/rules/retry.h"
 #include "core/rules/trigger_rule.h"
 
@@ -91,6 +93,8 @@ struct Task {
   bool wait_for_downstream = false;
 
   std::optional<MapSpec> map;
+  std::vector<SlaSpec> sla;
+  std::shared_ptr<const Callbacks> on;  // null: none
 
   std::vector<std::pair<std::string, std::string>> env;  // values are templates
   std::string cwd;                                       // template; empty: the DAG file's folder

@@ -15,6 +15,7 @@
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "scheduler/daemon/alerts/sender.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/event_loop.h"
 #include "scheduler/daemon/executors/local.h"
@@ -73,7 +74,12 @@ EngineConfig ConfigOf(const DaemonOptions& options) {
   config.base_env = options.task_env;
   config.parallelism = options.parallelism;
   config.sensor_parallelism = options.sensor_parallelism;
+  config.notifiers = RulesOf(options.alerts);
   return config;
+}
+
+AlertSender::Options AlertOptionsOf(const DaemonOptions& options, const std::string& database) {
+  return {options.alerts, database, options.task_env, WallNow, BootNow};
 }
 
 class DaemonShell : public Daemon {
@@ -85,6 +91,7 @@ class DaemonShell : public Daemon {
         database_(options_.state_dir + "/nightmill.db"),
         engine_(ConfigOf(options_)),
         loop_(io_, engine_, store_),
+        alerts_(AlertOptionsOf(options_, database_), loop_),
         signals_(io_, SIGTERM, SIGINT),
         grace_(io_) {}
 
@@ -93,6 +100,7 @@ class DaemonShell : public Daemon {
   Duration Monotonic() const override { return BootNow(); }
   Instant Now() const override { return WallNow(); }
   const OperatorCatalog& catalog() const override { return *options_.catalog; }
+  AlertDesk& alerts() override { return alerts_; }
 
   Status Begin() {
     NM_ASSIGN_OR_RETURN(Recovered recovered, Recover(store_, *options_.catalog));
@@ -121,6 +129,8 @@ class DaemonShell : public Daemon {
     signals_.async_wait([this](const boost::system::error_code& error, int) {
       if (!error) Leave(false);
     });
+    loop_.OnOutbox([this] { alerts_.Wake(); });
+    NM_RETURN_IF_ERROR(alerts_.Start());
     boost::asio::post(io_, [this, on_ready = std::move(on_ready)] {
       loop_.Pump();
       if (on_ready) on_ready();
@@ -131,6 +141,7 @@ class DaemonShell : public Daemon {
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     loop_.Close();
+    alerts_.Stop();
     return Ok();
   }
 
@@ -171,6 +182,7 @@ class DaemonShell : public Daemon {
     leaving_ = true;
     spdlog::info("stopping{}", cancel ? " and ending all tasks" : "");
     executor_->Stop();
+    alerts_.BeginStop();
     loop_.Post(event::StopDispatch{true, "the daemon is stopping"});
     gateway_->Shutdown(cancel);
     if (!cancel) return Finish();
@@ -204,6 +216,7 @@ class DaemonShell : public Daemon {
   boost::asio::io_context io_{1};
   Engine engine_;
   EventLoop loop_;
+  AlertSender alerts_;
   SocketPlace socket_;  // outlives the gateway that listens there
   std::unique_ptr<WorkerGateway> gateway_;
   std::unique_ptr<LocalExecutor> executor_;

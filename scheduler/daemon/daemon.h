@@ -12,6 +12,8 @@
 
 #include "core/base/result.h"
 #include "core/model/operator_catalog.h"
+#include "scheduler/daemon/alerts/config.h"
+#include "scheduler/daemon/alerts/desk.h"
 #include "scheduler/daemon/mailbox.h"
 #include "store/store.h"
 
@@ -28,6 +30,7 @@ struct DaemonOptions {
   int sensor_parallelism = limits::kDefaultSensorParallelism;
   std::vector<std::pair<std::string, int>> pools;             // created at start if absent
   std::vector<std::pair<std::string, std::string>> task_env;  // PATH HOME LANG TZ USER TMPDIR
+  AlertConfig alerts;
   // Rows for the first commit of this start (the token of a first start); called under the lock.
   std::function<Result<std::vector<StoreRow>>()> make_first_rows;
   const OperatorCatalog* catalog = nullptr;
@@ -47,6 +50,7 @@ class Daemon {
   virtual Duration Monotonic() const = 0;
   virtual Instant Now() const = 0;
   virtual const OperatorCatalog& catalog() const = 0;
+  virtual AlertDesk& alerts() = 0;
 
   // Runs the event loop until Mailbox::Stop or SIGTERM/SIGINT; `on_ready` is called once, on the
   // loop, when work is being dispatched. Returns when everything is committed: no new dispatch,

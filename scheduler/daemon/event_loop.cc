@@ -288,6 +288,10 @@ void EventLoop::CommitOrDie(const Step& step, const Batch& batch) {
   // The engine is already past this step, so even a refused commit can only be mended by reading
   // the truth from disk again.
   if (!committed.ok()) DieOfStore(committed.error());
+  const bool outbox = std::any_of(step.changes.begin(), step.changes.end(), [](const Change& c) {
+    return std::holds_alternative<DeliveryRow>(c);
+  });
+  if (outbox && on_outbox_) on_outbox_();
 }
 
 void EventLoop::Perform(Step& step, Batch& batch, std::map<RequestId, Pending>& replies) {

@@ -39,6 +39,8 @@ class EventLoop : public Mailbox {
   // From the loop's thread: an event of our own.
   void Post(Event event) { Post({}, std::move(event)); }
   void OnStop(std::function<void(bool cancel)> on_stop) { on_stop_ = std::move(on_stop); }
+  // Called after a commit that put something into the outbox of alerts; must not block.
+  void OnOutbox(std::function<void()> on_outbox) { on_outbox_ = std::move(on_outbox); }
   // Applies what is waiting now; called once at the end so that nothing posted is left uncommitted.
   void Pump();
   // From here on Call, Look and Write are refused.
@@ -90,6 +92,7 @@ class EventLoop : public Mailbox {
   ClockWatch clock_watch_{{}, {}};
   ClockSetSignal clock_set_;
   std::function<void(bool)> on_stop_;
+  std::function<void()> on_outbox_;
 
   std::mutex mutex_;  // guards the members below
   std::deque<Mail> mail_;

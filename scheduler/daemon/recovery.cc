@@ -34,6 +34,18 @@ Status LoadTakenDates(Store& store, Recovered& recovered) {
   return Ok();
 }
 
+// What forecasts of SLA entries begin with.
+Status LoadTimes(Store& store, Recovered& recovered) {
+  for (const DagRow& row : recovered.snapshot.dags) {
+    const auto dag = recovered.library.find({row.dag_id, row.version});
+    if (dag == recovered.library.end() || SlaEntries(*dag->second).empty()) continue;
+    NM_ASSIGN_OR_RETURN(std::vector<RunTimes> times,
+                        store.RecentTimes(row.dag_id, limits::kSlaHistoryRuns));
+    for (RunTimes& run : times) recovered.snapshot.times.push_back(std::move(run));
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<Recovered> Recover(Store& store, const OperatorCatalog& catalog) {
@@ -63,6 +75,7 @@ Result<Recovered> Recover(Store& store, const OperatorCatalog& catalog) {
     }
   }
   NM_RETURN_IF_ERROR(LoadTakenDates(store, recovered));
+  NM_RETURN_IF_ERROR(LoadTimes(store, recovered));
   return recovered;
 }
 

@@ -7,9 +7,11 @@
 
 #include "core/base/check.h"
 #include "core/rules/retry.h"
+#include "scheduler/engine/alerts.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
 #include "scheduler/engine/sensors.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -278,6 +280,12 @@ void ForgetUnstarted(EngineState& state, OpenAttempt& attempt) {
   }
 }
 
+bool OpenOn(const EngineState& state, const std::string& worker, AttemptId attempt) {
+  const auto it = state.attempts.find(attempt);
+  return it != state.attempts.end() && it->second.row.worker == worker &&
+         it->second.row.state != AttemptState::kEnded;
+}
+
 }  // namespace
 
 void ResetCycle(TaskInstanceRow& row, const Task& task) {
@@ -307,6 +315,7 @@ void BeginCycle(EngineState& state, LiveRun& run, int task, int position) {
   TaskInstanceRow& row = RowOf(run, task, position);
   if (row.cycle_started_at) return;
   row.cycle_started_at = state.now;
+  if ((run.watch & kWatchSla) != 0) OnSlaTaskStarted(state, run, task, position);
   const auto& limit = run.graph->dag->tasks[static_cast<std::size_t>(task)].total_timeout;
   if (!limit) return;
   Arm(state, run,
@@ -413,7 +422,14 @@ void OnAttemptStarted(EngineState& state, const event::AttemptStarted& event) {
 void OnAttemptFinished(EngineState& state, const AttemptReport& report) {
   OpenAttempt* attempt =
       Validate(state, report.id, report.epoch, report.incarnation, "result of an attempt");
-  if (attempt != nullptr) EndAttempt(state, *attempt, report);
+  if (attempt == nullptr) return;
+  // What a dead worker left behind, found dead only now.
+  const auto worker = state.workers.find(attempt->row.worker);
+  const bool orphan = std::holds_alternative<outcome::Lost>(report.outcome) &&
+                      worker != state.workers.end() &&
+                      worker->second.incarnation != attempt->row.incarnation;
+  if (orphan) AlertWorkerLost(state, {report.id});
+  EndAttempt(state, *attempt, report);
 }
 
 void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
@@ -424,11 +440,16 @@ void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
   worker.connected = true;
   worker.places = std::max(event.slots, 1);
   for (const AttemptReport& report : event.results) OnAttemptFinished(state, report);
+  std::map<Incarnation, std::vector<AttemptId>> gone;
+  for (const event::LostAttempt& lost : event.lost) {
+    if (OpenOn(state, event.name, lost.attempt)) {
+      gone[state.attempts.at(lost.attempt).row.incarnation].push_back(lost.attempt);
+    }
+  }
+  for (const auto& [incarnation, attempts] : gone) AlertWorkerLost(state, attempts);
   for (const event::LostAttempt& lost : event.lost) {
     const auto it = state.attempts.find(lost.attempt);
-    const bool ours = it != state.attempts.end() && it->second.row.worker == event.name &&
-                      it->second.row.state != AttemptState::kEnded;
-    if (!ours) continue;
+    if (!OpenOn(state, event.name, lost.attempt)) continue;
     AttemptReport report;
     report.id = lost.attempt;
     report.outcome = outcome::Lost{lost.cause};
@@ -436,10 +457,7 @@ void OnWorkerUp(EngineState& state, const event::WorkerUp& event) {
     EndAttempt(state, it->second, report);
   }
   for (const AttemptId held : event.open) {
-    const auto it = state.attempts.find(held);
-    const bool ours = it != state.attempts.end() && it->second.row.worker == event.name &&
-                      it->second.row.state != AttemptState::kEnded;
-    if (!ours) {
+    if (!OpenOn(state, event.name, held)) {
       state.step->commands.emplace_back(command::KillAttempt{event.name, held, "not wanted"});
     }
   }

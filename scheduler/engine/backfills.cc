@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "scheduler/engine/alerts.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
@@ -198,6 +199,7 @@ void CompleteIfDone(EngineState& state, LiveBackfill& backfill) {
   backfill.row.outcome = failed ? "failed" : "success";
   backfill.row.ended_at = state.now;
   SetBackfillState(state, backfill, BackfillState::kCompleted);
+  AlertBackfill(state, backfill);
 }
 
 // Runs whose stored rows were asked for are given up; their slots are planned again. A late answer

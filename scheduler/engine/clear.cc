@@ -11,6 +11,7 @@
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/restore.h"
 #include "scheduler/engine/runs.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -285,6 +286,7 @@ void ClearRunning(EngineState& state, Target& target) {
       OrderKill(state, attempt, "clear");
     }
   }
+  OnSlaCleared(state, run);
   state.unsettled.insert(run.row.run);
 }
 

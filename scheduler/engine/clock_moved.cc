@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/slas.h"
 
 namespace nightmill {
 namespace {
@@ -54,8 +55,12 @@ void OnClockMoved(EngineState& state, const event::ClockMoved& event) {
     Move(attempt.row.started_at, event.by);
     Touch(state, attempt);
   }
+  OnSlaClockMoved(state, event.by);
+  // Slots and run_after keep to the wall clock, and SLA entries look after themselves.
   state.timers.Update([&](Timer& timer) {
-    if (timer.kind != TimerKind::kSlot && timer.kind != TimerKind::kRunAfter) timer.at += event.by;
+    const bool of_wall = timer.kind == TimerKind::kSlot || timer.kind == TimerKind::kRunAfter ||
+                         timer.kind == TimerKind::kSla;
+    if (!of_wall) timer.at += event.by;
   });
   std::set<std::pair<Instant, InstanceRef>> due;
   for (const auto& [at, ref] : state.due_pokes) due.insert({Moved(at, event.by), ref});

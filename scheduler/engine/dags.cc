@@ -6,6 +6,7 @@
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
+#include "scheduler/engine/slas.h"
 
 namespace nightmill {
 namespace {
@@ -18,7 +19,9 @@ void StoreVersion(EngineState& state, LiveDag& dag, std::shared_ptr<const Dag> p
   version.source = parsed->source;
   version.created_at = state.now;
   state.step->changes.emplace_back(std::move(version));
+  const std::shared_ptr<const DagGraph> old = std::move(dag.newest);
   dag.newest = BuildGraph(state, std::move(parsed), dag.row.version);
+  OnSlaVersion(state, dag, old.get());
   EventRow event;
   event.kind = "dag.applied";
   event.dag_id = dag.row.dag_id;
@@ -98,6 +101,8 @@ void DecideSlot(EngineState& state, LiveDag& dag, const SlotDecision& decision) 
     wanted.run_id = fmt::format("scheduled__{}", FormatInstantOffset(*wanted.logical_date));
     wanted.triggered_by = "schedule";
     row.run = CreateRun(state, dag, std::move(wanted)).row.run;
+  } else {
+    ArmSkipped(state, dag, decision.slot, reason);
   }
   state.step->changes.emplace_back(std::move(row));
 }
@@ -142,6 +147,7 @@ void SetPaused(EngineState& state, LiveDag& dag, bool paused) {
   record.kind = paused ? "dag.paused" : "dag.unpaused";
   record.dag_id = dag.row.dag_id;
   Record(state, std::move(record));
+  OnSlaPause(state, dag);
   state.admit.insert(dag.row.dag_id);
   for (const auto& [id, backfill] : state.backfills) {
     if (backfill.row.dag_id == dag.row.dag_id) state.advance.insert(id);

@@ -18,6 +18,7 @@
 #include "scheduler/engine/restore.h"
 #include "scheduler/engine/runs.h"
 #include "scheduler/engine/sensors.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/state.h"
 #include "scheduler/engine/transition.h"
 
@@ -115,6 +116,8 @@ void FireTimers(EngineState& state) {
       if (dag == state.dags.end()) continue;
       if (dag->second.slot_timer == timer.at) dag->second.slot_timer.reset();
       DecideDueSlots(state, dag->second);
+    } else if (timer.kind == TimerKind::kSla) {
+      OnSlaTimer(state, timer);
     } else if (LiveRun* run = state.FindRun(timer.run)) {
       run->timers -= 1;
       OnRunTimer(state, *run, timer);
@@ -179,6 +182,8 @@ Step Engine::Apply(std::span<const Event> batch, Instant now) {
     Place(state);
     SendPokes(state);
   }
+  // Time has the last word, when all that has happened by now is known.
+  if (!HasConsequences(state)) SettleSlas(state);
   FlushChanges(state);
   for (const RunKey run : std::exchange(state.finished_runs, {})) state.runs.erase(run);
   SweepTimers(state);

@@ -24,6 +24,7 @@
 #include "scheduler/engine/command.h"
 #include "scheduler/engine/event.h"
 #include "scheduler/engine/explain.h"
+#include "scheduler/engine/sla_view.h"
 
 namespace nightmill {
 
@@ -36,6 +37,7 @@ struct EngineConfig {
   // Most short process attempts sent to a worker beyond its places, so that a place that falls free
   // starts the next one without waiting for a commit.
   int prefetch = 8;
+  std::vector<NotifierRule> notifiers;  // who may be told of what
 };
 
 struct Step {
@@ -87,6 +89,9 @@ class Engine {
     int used = 0;
   };
   std::vector<WorkerUse> Workers() const;
+  // Every SLA entry of a DAG ("": of all), in the order of SlaEntries, with what holds it up.
+  // Linear in the tasks of those DAGs.
+  std::vector<SlaStanding> Slas(std::string_view dag_id, Instant now) const;
   // Whether this attempt may still publish: open, of this epoch and incarnation, not being killed.
   bool MayPublish(AttemptId attempt, Epoch epoch, Incarnation incarnation) const;
   // Whether the attempt is open (dispatched and its end not yet applied).

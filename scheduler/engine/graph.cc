@@ -86,6 +86,9 @@ std::shared_ptr<const DagGraph> BuildGraph(EngineState& state, std::shared_ptr<c
     graph->map_producers[i] = MapProducers(*dag, task);
     graph->bucket[i] = InternBucket(state, task.pools);
   }
+  for (const SlaSpec* spec : SlaEntries(*dag)) {
+    graph->slas.push_back({spec, spec->task.empty() ? -1 : dag->Find(spec->task)});
+  }
   graph->dag = std::move(dag);
   return graph;
 }

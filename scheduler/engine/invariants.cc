@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/restore.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -75,6 +76,7 @@ void Engine::CheckInvariants() const {
   }
   for (const auto& [id, attempt] : state.attempts) places[attempt.row.worker] += attempt.row.places;
   for (const auto& [name, worker] : state.workers) CHECK(worker.used == places[name]);
+  CheckSlas(state);
 }
 
 }  // namespace nightmill

@@ -8,6 +8,7 @@
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/runs.h"
 #include "scheduler/engine/sensors.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -81,6 +82,7 @@ void MarkFinished(EngineState& state, const event::LoadedRun& stored, RunState w
     state.step->changes.emplace_back(std::move(row));
   }
   RecordMark(state, run, from);
+  OnRunMarked(state, run);
 }
 
 void RecordNote(EngineState& state, const DagRunRow& run) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "scheduler/engine/slas.h"
+
 namespace nightmill {
 
 void Touch(EngineState& state, LiveRun& run) {
@@ -122,6 +124,7 @@ void FlushChanges(EngineState& state) {
       if (it->second.open.empty()) state.backfills.erase(it);
     }
   }
+  FlushSlas(state);
   state.dirty_dags.clear();
   state.dirty_runs.clear();
   state.dirty_instances.clear();

@@ -8,6 +8,7 @@
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/readiness.h"
 #include "scheduler/engine/sensors.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -265,6 +266,7 @@ void Restore(EngineState& state, const Snapshot& snapshot, const DagLibrary& lib
     if (attempt != state.attempts.end()) attempt->second.targets.push_back(target.target);
   }
   RestoreBackfills(state, snapshot);
+  RestoreSlas(state, snapshot);
 }
 
 }  // namespace nightmill

@@ -17,6 +17,7 @@
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/restore.h"
 #include "scheduler/engine/sensors.h"
+#include "scheduler/engine/slas.h"
 #include "scheduler/engine/transition.h"
 
 namespace nightmill {
@@ -43,6 +44,7 @@ void SetRunState(EngineState& state, LiveRun& run, RunTrigger trigger) {
 // A run leaves the books of its DAG when it ends.
 void LeaveMemory(EngineState& state, LiveRun& run) {
   LiveDag& dag = state.dags.find(run.row.dag_id)->second;
+  OnWatchedRunEnded(state, dag, run);
   dag.live_by_id.erase(run.row.run_id);
   state.finished_runs.push_back(run.row.run);
   state.dead_timers += run.timers;
@@ -121,6 +123,7 @@ bool StartRun(EngineState& state, LiveDag& dag, LiveRun& run) {
   run.row.version = graph->version;
   run.row.started_at = state.now;
   SetRunState(state, run, RunTrigger::kStart);
+  OnSlaRunStarted(state, dag, run);
   WriteNodes(state, run);
   state.unsettled.insert(run.row.run);
   if (const auto& limit = graph->dag->run_timeout) {
@@ -231,6 +234,7 @@ void Enqueue(EngineState& state, LiveDag& dag, LiveRun& run) {
   if (const auto& limit = dag.newest->dag->queue_expiry) {
     Arm(state, run, {.at = state.now + *limit, .kind = TimerKind::kQueueExpiry});
   }
+  ArmRun(state, dag, run);
 }
 
 void AdmitRuns(EngineState& state) {

@@ -7,7 +7,6 @@
 // restarting.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -20,6 +19,8 @@
 
 #include "core/rules/trigger_rule.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/ready_bucket.h"
+#include "scheduler/engine/sla_state.h"
 #include "scheduler/engine/timer.h"
 
 namespace nightmill {
@@ -32,6 +33,7 @@ struct DagGraph {
   std::vector<std::vector<int>> gate_targets;  // per branch or short circuit: the tasks it gates
   std::vector<std::vector<int>> map_producers;  // per task: tasks named by outputs.x in map.over
   std::vector<int> bucket;                      // per task: its ReadyBucket
+  std::vector<SlaEntry> slas;                   // as SlaEntries(*dag)
 };
 
 struct Instance {
@@ -64,6 +66,7 @@ struct LiveRun {
   int unfinished = 0;         // instances not finished
   int held = 0;               // instances that hold slots (max_active_tasks)
   std::int64_t timers = 0;    // set and not yet fired
+  unsigned watch = 0;         // who looks at its instances when they move (alerts.h)
   std::string params = "{}";  // JSON, defaults merged with conf
   // Of a run that was cleared: tries before that, by (task_id, map_index), where there were any. A
   // try_number is never given twice. In rows: any while the run is queued, `removed` ones later.
@@ -98,6 +101,7 @@ struct LiveDag {
   int active_live = 0;                // running runs of the live lane
   int held = 0;                       // instances that hold slots over all runs
   std::optional<Instant> slot_timer;  // the newest kSlot timer that has not fired
+  std::unique_ptr<DagSlas> slas;      // null without SLA entries
 };
 
 struct OpenAttempt {
@@ -131,21 +135,6 @@ struct LiveBackfill {
   std::map<Instant, int> by_date;      // logical date -> seq
 };
 
-struct ReadyKey {
-  Lane lane;
-  std::int64_t rank;  // minus priority
-  Instant due;
-  RunKey run;
-  int task;
-  auto operator<=>(const ReadyKey&) const = default;
-};
-
-// Tasks that ask for the same slots of the same pools: if the head does not fit, none of them does.
-struct ReadyBucket {
-  std::vector<PoolRequest> pools;
-  std::set<ReadyKey> nodes;
-};
-
 struct EngineState {
   EngineConfig config;
   Epoch epoch;
@@ -175,9 +164,11 @@ struct EngineState {
   // Of the Apply in progress.
   Instant now;
   Step* step = nullptr;
-  std::set<RunKey> unsettled;                // runs with unsettled nodes or possibly finished
-  std::set<std::string, std::less<>> admit;  // DAGs whose queued runs may start
-  std::set<BackfillId> advance;              // backfills whose next slots may start
+  std::set<RunKey> unsettled;                  // runs with unsettled nodes or possibly finished
+  std::set<std::string, std::less<>> admit;    // DAGs whose queued runs may start
+  std::set<BackfillId> advance;                // backfills whose next slots may start
+  std::set<std::string, std::less<>> sla_due;  // DAGs whose SLA entries must be looked at
+  std::vector<std::string> dirty_slas;         // DAGs with changed SlaRows
   std::vector<RunKey> dirty_runs;
   std::vector<InstanceRef> dirty_instances;
   std::vector<AttemptId> dirty_attempts;

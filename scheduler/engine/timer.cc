@@ -15,7 +15,8 @@ void Arm(EngineState& state, LiveRun& run, Timer timer) {
 void SweepTimers(EngineState& state) {
   if (2 * state.dead_timers <= static_cast<std::int64_t>(state.timers.size())) return;
   state.timers.EraseIf([&state](const Timer& timer) {
-    return timer.kind != TimerKind::kSlot && state.FindRun(timer.run) == nullptr;
+    const bool of_run = timer.kind != TimerKind::kSlot && timer.kind != TimerKind::kSla;
+    return of_run && state.FindRun(timer.run) == nullptr;
   });
   state.dead_timers = 0;
 }

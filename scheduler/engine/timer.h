@@ -26,6 +26,7 @@ enum class TimerKind : std::uint8_t {
   kSensorTimeout,
   kQueueTimeout,
   kTotalTimeout,
+  kSla,
 };
 struct Timer {
   Instant at;
@@ -33,7 +34,7 @@ struct Timer {
   RunKey run = {};
   int task = -1;
   int position = -1;
-  std::string dag_id = {};  // kSlot only
+  std::string dag_id = {};  // kSlot and kSla
   auto operator<=>(const Timer&) const = default;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/slas.h"
 
 namespace nightmill {
 namespace {
@@ -168,8 +169,11 @@ void Move(EngineState& state, LiveRun& run, int task, int position, TaskTrigger 
       HoldsSlots(*to) != HoldsSlots(from)) {
     Charge(state, run, task, HoldsSlots(*to) ? 1 : -1);
   }
+  if (run.watch != 0) OnWatchedMove(state, run, task, position, from);
   if (!IsFinished(*to) && !IsFinished(from)) return;
-  if (IsFinished(*to) && !run.graph->gate_targets[static_cast<std::size_t>(task)].empty()) {
+  // Once: a gate that has failed may still be marked a success.
+  const bool decides = IsFinished(*to) && !IsFinished(from);
+  if (decides && !run.graph->gate_targets[static_cast<std::size_t>(task)].empty()) {
     run.decided.push_back(task);
     state.unsettled.insert(run.row.run);
   }

@@ -12,7 +12,7 @@ import harness
 
 # What product.md 1 tells, in this order.
 LINES = (r"^nightmill  http://127\.0\.0\.1:\d+   state \S+   1 worker, \d+ slots   durability full",
-         r"^dags       2 loaded, 0 errors:  user_features  flaky_export$",
+         r"^dags       3 loaded, 0 errors:  user_features  flaky_export  hourly_fanout$",
          r"^run        user_features   data interval 2011-05-30 06:00 \.\. 2011-05-31 06:00 UTC$",
          r"^  ok       arrived  load\[7/7\]  gate  features  publish  weekly  compact  report ",
          r"^  times    arrived \d", r"^  features \d+ users, version \d+, (published|unchanged)$",
@@ -20,7 +20,9 @@ LINES = (r"^nightmill  http://127\.0\.0\.1:\d+   state \S+   1 worker, \d+ slots
          r"^  compact  lake/events: \d+ files became \d+,", r"^  report   2011-05-30: \d+ users ",
          r"^head       nightmill table head ", r"^user_id +events_7d ", r"^5 of \d+ rows, version ",
          r"^backfill   ", r"^run        flaky_export failed \(meant\): .*strict failed",
-         r"^run        flaky_export success: .*strict success", r"^next       ")
+         r"^run        flaky_export success: .*strict success",
+         r"^alert      run\.failed and run\.recovered of flaky_export delivered to 127\.0\.0\.1:\d+"
+         r", signatures verified$", r"^next       ")
 
 
 class DemoTest(unittest.TestCase):

@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/base/overloaded.h"
 #include "core/dagfile/dag_json.h"
+#include "core/rules/deadline.h"
 #include "worker/protocol/codec.h"
 
 namespace nightmill {
@@ -68,6 +69,16 @@ void Database::Fold(const std::vector<Change>& changes) {
     }
     runs[row.run] = row;
   };
+  const auto put_sla = [this](const SlaRow& row) {
+    SlaRow& old = slas[{row.dag_id, row.name, row.slot, row.map_index}];
+    const auto rank = [](SlaState state) {
+      return IsFinished(state) ? 3 : static_cast<int>(state);
+    };
+    const bool onward = rank(row.state) > rank(old.state) || row.state == old.state;
+    EXPECT_TRUE(old.name.empty() || onward)
+        << row.name << " " << ToString(old.state) << " to " << ToString(row.state);
+    old = row;
+  };
   for (const Change& change : changes) {
     std::visit(Overloaded{
                    [&](const DagRow& row) { dags[row.dag_id] = row; },
@@ -106,9 +117,7 @@ void Database::Fold(const std::vector<Change>& changes) {
                    [&](const DeliveryRow& row) {
                      deliveries[{row.alert, row.notifier}] = row;
                    },
-                   [&](const SlaRow& row) {
-                     slas[{row.dag_id, row.name, row.slot, row.map_index}] = row;
-                   },
+                   put_sla,
                },
                change);
   }
@@ -154,9 +163,40 @@ Snapshot Database::Active(Epoch epoch, const DagLibrary& library) const {
                       row.state == SlaState::kMissed;
     if (live) snapshot.slas.push_back(row);
   }
+  AddTimes(snapshot, library);
   if (!events.empty()) snapshot.last_event = events.back().id;
   if (!alerts.empty()) snapshot.last_alert = alerts.back().alert;
   return snapshot;
+}
+
+// As Store::RecentTimes, for the DAGs that recovery asks for.
+void Database::AddTimes(Snapshot& snapshot, const DagLibrary& library) const {
+  for (const auto& [dag_id, dag] : dags) {
+    const auto parsed = library.find({dag_id, dag.version});
+    if (parsed == library.end() || SlaEntries(*parsed->second).empty()) continue;
+    int left = limits::kSlaHistoryRuns;
+    for (auto it = runs.rbegin(); it != runs.rend() && left > 0; ++it) {
+      const DagRunRow& run = it->second;
+      if (run.dag_id != dag_id || run.state != RunState::kSuccess) continue;
+      if (run.reason == RunReason::kMarked) continue;
+      left -= 1;
+      RunTimes times{dag_id, run.run, {}, *run.ended_at, {}};
+      times.total = std::chrono::floor<Duration>(*run.ended_at - *run.started_at);
+      std::map<std::string, std::pair<Instant, Instant>> spans;
+      for (const TaskInstanceRow& row : TasksOf(run.run)) {
+        const auto begin = row.cycle_started_at ? row.cycle_started_at : row.started_at;
+        if (row.state != TaskState::kSuccess || !begin || !row.ended_at) continue;
+        auto [span, fresh] = spans.try_emplace(row.task_id, *begin, *row.ended_at);
+        span->second.first = std::min(span->second.first, *begin);
+        span->second.second = std::max(span->second.second, *row.ended_at);
+      }
+      for (const auto& [task, span] : spans) {
+        const auto took = std::chrono::floor<Duration>(span.second - span.first);
+        times.tasks.emplace_back(task, std::max(took, Duration{0}));
+      }
+      snapshot.times.push_back(std::move(times));
+    }
+  }
 }
 
 std::vector<TaskInstanceRow> Database::TasksOf(RunKey run) const {
@@ -226,6 +266,23 @@ void ExpectSameBooks(const Engine& engine, const EngineConfig& config, const Dat
     EXPECT_EQ(ours[i].running_slots, theirs[i].running_slots) << ours[i].pool.name;
     EXPECT_EQ(ours[i].queued_slots, theirs[i].queued_slots) << ours[i].pool.name;
     EXPECT_EQ(ours[i].deferred_slots, theirs[i].deferred_slots) << ours[i].pool.name;
+  }
+  const Instant now = db.events.empty() ? Instant{} : db.events.back().at;
+  const auto ours_sla = engine.Slas("", now);
+  const auto theirs_sla = shadow.Slas("", now);
+  ASSERT_EQ(ours_sla.size(), theirs_sla.size());
+  for (std::size_t i = 0; i < ours_sla.size(); ++i) {
+    const SlaStanding& a = ours_sla[i];
+    const SlaStanding& b = theirs_sla[i];
+    ASSERT_EQ(a.row.has_value(), b.row.has_value()) << a.entry;
+    EXPECT_EQ(a.suppressed, b.suppressed);
+    EXPECT_EQ(a.predicted_end, b.predicted_end);
+    EXPECT_EQ(a.task_list, b.task_list);
+    EXPECT_EQ(a.blocking_count, b.blocking_count);
+    if (!a.row) continue;
+    EXPECT_EQ(a.row->slot, b.row->slot);
+    EXPECT_EQ(a.row->state, b.row->state);
+    EXPECT_EQ(a.row->due_at, b.row->due_at);
   }
 }
 

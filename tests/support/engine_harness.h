@@ -43,6 +43,9 @@ struct Database {
   // What Store::LoadActive and recovery would give.
   Snapshot Active(Epoch epoch, const DagLibrary& library) const;
   std::vector<TaskInstanceRow> TasksOf(RunKey run) const;
+
+ private:
+  void AddTimes(Snapshot& snapshot, const DagLibrary& library) const;
 };
 
 // A daemon that dies right now comes back with the same books: an engine of the rows of `db` alone

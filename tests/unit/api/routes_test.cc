@@ -90,13 +90,7 @@ Operations OfTable() {
 // In the file, which the page was written by, and not served: they come with the alerts and SLAs
 // themselves. Whoever adds a route takes it out here.
 const std::set<std::string> kNotServed = {
-    "get /api/v2/slas",
     "get /api/v2/slaMisses",
-    "get /api/v2/notifiers",
-    "post /api/v2/notifiers/{name}/test",
-    "get /api/v2/deliveries",
-    "get /api/v2/deliveries/{delivery_id}",
-    "post /api/v2/deliveries/{delivery_id}/redeliver",
 };
 
 TEST(RoutesTest, TableAndFileSayTheSame) {

@@ -38,11 +38,20 @@ std::vector<fs::path> Files() {
   return files;
 }
 
-// A first line "// pools: a, b=4" names the pools that the server knows, with their slots.
+// A first line "// pools: a, b=4" names the pools that the server knows, with their slots; one
+// "// notifiers: a, b" its notifiers.
 DagFileOptions OptionsOf(const fs::path& path, const std::string& text) {
   DagFileOptions options;
   options.file = path.filename().string();
   constexpr std::string_view kMark = "// pools: ";
+  constexpr std::string_view kNotifiers = "// notifiers: ";
+  if (text.starts_with(kNotifiers)) {
+    options.notifiers.emplace();
+    std::istringstream names(text.substr(kNotifiers.size(), text.find('\n') - kNotifiers.size()));
+    for (std::string name; std::getline(names >> std::ws, name, ',');) {
+      options.notifiers->insert(name);
+    }
+  }
   if (text.starts_with(kMark)) {
     options.pools.emplace();
     std::istringstream names(text.substr(kMark.size(), text.find('\n') - kMark.size()));

@@ -51,11 +51,19 @@ constexpr const char* kFull = R"({
   "run_timeout": "2h", "queue_expiry": 600, "fail_if_any_failed": true, "paused_upon_creation": false,
   "params": {"n": {"type": "integer", "default": 3}},
   "defaults": {"retries": 2, "retry_delay": "1m", "pool": "compute", "timeout": "1h"},
+  "sla": [
+    {"name": "by8", "deadline": "08:00", "warn_at": 0.5, "severity": "critical", "notify": ["pager"]},
+    {"name": "weekly", "deadline": "MON 06:00", "timezone": "UTC", "while_paused": true},
+    {"name": "work_1h", "task": "work", "within": "1h", "from": "start", "backfill": true},
+    {"name": "usual", "duration": {"average_of": 10, "factor": 2, "min_runs": 3}},
+    {"name": "fresh", "stale_after": "26h"}],
+  "on": {"failure": [{"notify": "chat"}, {"notify": "pager"}], "sla_miss": [{"notify": "chat"}]},
   "task_templates": {"heavy": {"pools": [{"name": "a", "slots": 2}, {"name": "b"}], "retries": 5}},
   "tasks": [
     {"id": "wait", "type": "sensor.file", "path": "in/{{ data_date }}.csv", "min_bytes": 10,
      "settle": "5s", "poke_interval": "30s", "max_poke_interval": "5m", "poke_backoff": 2,
-     "sensor_timeout": "2h", "soft_fail": true},
+     "sensor_timeout": "2h", "soft_fail": true,
+     "sla": [{"name": "waited", "duration": "1h"}], "on": {"retry": [{"notify": "chat"}]}},
     {"id": "work", "type": "exec", "template": "heavy", "depends_on": ["wait", "wait"], "x-note": 1,
      "argv": ["/bin/work", "{{ params.n }}", "{{ map.item }}"], "cwd": "lib", "output": "lines",
      "env": {"DAY": "{{ data_date }}"}, "limits": {"memory": "1GB", "cpus": 1.5, "pids": 100,
@@ -158,6 +166,53 @@ TEST(LoadDagTest, FieldsOfTasks) {
   EXPECT_EQ(work.map->max_failures, 3);
   EXPECT_EQ(work.map->on_empty, OnEmptyMap::kFail);
   EXPECT_EQ(work.params, R"({"argv":["/bin/work","{{ params.n }}","{{ map.item }}"]})");
+}
+
+TEST(LoadDagTest, TimesToBeKept) {
+  const auto dag = Good(kFull);
+  ASSERT_EQ(dag->sla.size(), 5u);
+  const SlaSpec& by8 = dag->sla[0];
+  EXPECT_EQ(by8.kind, SlaKind::kDeadline);
+  EXPECT_EQ(by8.zone->name(), "Europe/Madrid");  // the schedule's
+  EXPECT_EQ(by8.warn_at, 0.5);
+  EXPECT_EQ(by8.severity, Severity::kCritical);
+  EXPECT_EQ(by8.notify, std::vector<std::string>{"pager"});
+  EXPECT_EQ(RuleText(by8), "08:00 Europe/Madrid");
+  EXPECT_EQ(dag->sla[1].zone->name(), "UTC");
+  EXPECT_TRUE(dag->sla[1].while_paused);
+  const SlaSpec& work = dag->sla[2];
+  EXPECT_EQ(work.task, "work");
+  EXPECT_EQ(work.kind, SlaKind::kWithin);
+  EXPECT_EQ(work.from, SlaFrom::kStart);
+  EXPECT_EQ(work.length, Duration(1h));
+  EXPECT_TRUE(work.backfill);
+  EXPECT_EQ(work.severity, Severity::kError);
+  EXPECT_EQ(RuleText(work), "1h from start");
+  ASSERT_TRUE(dag->sla[3].average);
+  EXPECT_EQ(dag->sla[3].average->runs, 10);
+  EXPECT_EQ(dag->sla[3].average->min_runs, 3);
+  EXPECT_EQ(dag->sla[4].kind, SlaKind::kStaleAfter);
+  EXPECT_EQ(dag->on.failure, (std::vector<std::string>{"chat", "pager"}));
+  EXPECT_EQ(dag->on.sla_miss, std::vector<std::string>{"chat"});
+  const Task& wait = TaskOf(dag, "wait");
+  ASSERT_EQ(wait.sla.size(), 1u);
+  EXPECT_EQ(wait.sla[0].task, "wait");
+  ASSERT_TRUE(wait.on);
+  EXPECT_EQ(wait.on->retry, std::vector<std::string>{"chat"});
+  EXPECT_EQ(TaskOf(dag, "work").on, nullptr);
+  EXPECT_EQ(SlaEntries(*dag).size(), 6u);
+}
+
+TEST(LoadDagTest, AHundredTimesToBeKept) {
+  std::string entries;
+  for (int i = 0; i < limits::kMaxSlaEntries; ++i) {
+    entries += fmt::format(R"({}{{"name": "n{}", "duration": "1h"}})", i > 0 ? "," : "", i);
+  }
+  const std::string one = R"({"id": "a", "type": "noop", "sla": [{"name": "x", "duration": 1}]})";
+  EXPECT_EQ(Good(File("", "\"sla\": [" + entries + "],"))->sla.size(), 100u);
+  const DagFileResult more = Load(File(one, "\"sla\": [" + entries + "],"));
+  ASSERT_EQ(more.diagnostics.size(), 1u);
+  EXPECT_EQ(more.diagnostics[0].code, "NM314");
 }
 
 TEST(LoadDagTest, KindsOfTasks) {

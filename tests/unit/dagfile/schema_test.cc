@@ -66,13 +66,13 @@ TEST(DagSchemaTest, TheExamplesLoadWithoutAWarning) {
     if (entry.path().extension() != ".json" || entry.path().stem() == "nightmill") continue;
     DagFileOptions options;
     options.file = entry.path().filename().string();
-    options.pools = {{"default_pool", 128}, {"compute", 4}};
+    options.pools = {{"default_pool", 128}, {"compute", 4}, {"fanout", 2}};
     const DagFileResult result = LoadDag(ReadFile(entry.path()), FullCatalog(), options);
     EXPECT_TRUE(result.ok()) << entry.path();
     for (const Diagnostic& d : result.diagnostics) ADD_FAILURE() << FormatDiagnostic(d);
     files += 1;
   }
-  EXPECT_GE(files, 2);
+  EXPECT_GE(files, 3);
 }
 
 }  // namespace

@@ -99,6 +99,33 @@ TEST_P(ClockTest, AScheduleKeepsToTheWall) {
   EXPECT_EQ(Runs(), 1u);
 }
 
+TEST_P(ClockTest, SlaEntriesKeepToTheWallOrToTheirRun) {
+  h.WorkerUp();
+  h.Load(R"({"format": 1, "dag_id": "d", "sla": [
+    {"name": "long", "duration": "40m"}, {"name": "noon", "deadline": "12:00"}],
+    "tasks": [{"id": "a", "type": "exec", "argv": ["x"]}]})");
+  const auto state = [&](const std::string& name) {
+    for (const auto& [key, row] : h.db.slas) {
+      if (row.name == name) return std::string(ToString(row.state));
+    }
+    return std::string("none");
+  };
+  const Instant midnight = h.now;
+  h.AdvanceTo(midnight + hours{5});
+  h.Trigger("d");
+  h.Start("a");
+  h.Advance(minutes{10});
+  SetClock();
+  h.Advance(minutes{29});
+  EXPECT_EQ(state("long"), "warned");
+  h.Advance(minutes{1});
+  EXPECT_EQ(state("long"), "missed");
+  h.AdvanceTo(midnight + hours{12} - seconds{1});
+  EXPECT_EQ(state("noon"), "warned");
+  h.AdvanceTo(midnight + hours{12});
+  EXPECT_EQ(state("noon"), "missed");
+}
+
 INSTANTIATE_TEST_SUITE_P(ForwardAndBack, ClockTest, testing::Values(3, -3));
 
 }  // namespace

@@ -75,6 +75,27 @@ TEST_F(MarkTest, SuccessEndsWhatRunsAndIsTheEndOfTheRun) {
   h.ExpectQuiet();
 }
 
+TEST_F(MarkTest, AGateThatHasFailedOpensOnce) {
+  h.Load(R"({"dag_id": "g", "tasks": [
+    {"id": "a", "type": "exec", "argv": ["true"]},
+    {"id": "gate", "type": "short_circuit", "condition": "{{ true }}", "depends_on": ["a"]},
+    {"id": "below", "type": "noop", "depends_on": ["gate"]},
+    {"id": "long", "type": "exec", "argv": ["true"]}]})");
+  h.Finish("a");
+  h.Finish("b");
+  h.Finish("c");
+  h.Trigger("g", {.run_id = "gr"});
+  h.Fail("a");
+  ASSERT_EQ(h.StateOf("gate"), "upstream_failed");
+  event::MarkRun mark;
+  mark.dag_id = "g";
+  mark.run_id = "gr";
+  mark.state = RunState::kSuccess;
+  ASSERT_TRUE(h.Ask(std::move(mark)).ok());
+  EXPECT_EQ(h.StateOf("gate"), "success");
+  EXPECT_EQ(h.StateOf("below"), "success");
+}
+
 TEST_F(MarkTest, SuccessMakesWhatFailedAndWhatWaitsASuccessAtOnce) {
   h.Fail("a");  // waits for its retry
   h.Fail("b");

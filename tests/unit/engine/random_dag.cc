@@ -133,6 +133,40 @@ void AddChoices(Rng& rng, std::vector<Task>& tasks) {
   }
 }
 
+SlaSpec RandomSla(Rng& rng, const std::string& name, const std::string& task) {
+  SlaSpec spec;
+  spec.name = name;
+  spec.task = task;
+  spec.zone = *TimeZone::Find("UTC");
+  spec.kind = static_cast<SlaKind>(rng.Below(task.empty() ? 4 : 3));
+  spec.deadline = ":30";
+  spec.cron = *CronExpr::Parse("*/7 * * * *");
+  spec.from = rng.Chance(1, 2) ? SlaFrom::kQueued : SlaFrom::kStart;
+  spec.length = minutes{1 + static_cast<int>(rng.Below(20))};
+  spec.warn_at = rng.Chance(1, 3) ? 1.0 : 0.8;
+  if (spec.kind == SlaKind::kDuration && rng.Chance(1, 3)) spec.average = AverageOf{3, 1.5, 1};
+  spec.while_paused = rng.Chance(1, 3);
+  if (rng.Chance(1, 2)) spec.notify = {"pager"};
+  return spec;
+}
+
+// From a generator of their own: with or without them a seed makes the same tasks.
+void AddSla(std::uint64_t seed, Dag& dag) {
+  Rng rng(seed * 3 + 7);
+  const std::size_t n = rng.Below(4);
+  for (std::size_t i = 0; i < n; ++i) {
+    dag.sla.push_back(RandomSla(rng, fmt::format("s{}", i), ""));
+  }
+  for (Task& task : dag.tasks) {
+    if (rng.Chance(1, 6)) task.sla.push_back(RandomSla(rng, "of_" + task.id, task.id));
+    if (!rng.Chance(1, 6)) continue;
+    Callbacks on;
+    on.failure = on.retry = on.sla_miss = {"pager"};
+    task.on = std::make_shared<const Callbacks>(std::move(on));
+  }
+  if (rng.Chance(1, 2)) dag.on.failure = {"pager"};
+}
+
 }  // namespace
 
 AttemptOutcome RandomDag::FateOf(const std::string& task, int map_index, int try_number) const {
@@ -206,6 +240,7 @@ RandomDag MakeRandomDag(std::uint64_t seed, const RandomDagOptions& options) {
     dag->tasks.push_back(std::move(task));
   }
   AddChoices(rng, dag->tasks);
+  AddSla(seed, *dag);
   CHECK(Link(*dag).ok());
   return {seed, std::move(dag)};
 }

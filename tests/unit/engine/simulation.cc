@@ -42,6 +42,12 @@ std::string Describe(const Change& change) {
   if (const auto* row = std::get_if<EventRow>(&change)) {
     return fmt::format("event {} {} {}", row->id.value, row->kind, row->data);
   }
+  if (const auto* row = std::get_if<AlertRow>(&change)) {
+    return fmt::format("alert {} {} {}", row->alert.value, ToString(row->type), row->dedup_key);
+  }
+  if (const auto* row = std::get_if<SlaRow>(&change)) {
+    return fmt::format("sla {} {} {}", row->name, ToMicros(row->slot), ToString(row->state));
+  }
   return std::to_string(change.index());
 }
 
@@ -70,6 +76,7 @@ Simulation::Simulation(RandomDag random, const SimulationOptions& options)
   config_.parallelism = 2 + static_cast<int>(rng_.Below(6));
   config_.sensor_parallelism = 1 + static_cast<int>(rng_.Below(3));
   config_.prefetch = static_cast<int>(rng_.Below(3));
+  config_.notifiers = {{"hook", {"*"}, Severity::kInfo}, {"pager", {}, Severity::kError}};
   for (const char* pool : {"default_pool", "p", "q"}) db_.pools[pool] = {pool, 3, "", false};
   engine_ = std::make_unique<Engine>(config_);
   engine_->Load(db_.Active(epoch_, library_), library_);
@@ -218,6 +225,124 @@ void Simulation::Check() {
   }
   if (rng_.Chance(1, 8)) ExpectSameBooks(*engine_, config_, db_, epoch_, library_);
   if (rng_.Chance(1, 6)) CheckReasons();
+  if (rng_.Chance(1, 6)) CheckHoldups();
+}
+
+// blocking_task_list against its definition: X, and of X what has no parent in X.
+void Simulation::CheckHoldups() const {
+  const std::vector<const SlaSpec*> entries = SlaEntries(*random_.dag);
+  for (const SlaStanding& standing : engine_->Slas("d", now_)) {
+    if (!standing.row || standing.run_id.empty()) continue;
+    const DagRunRow& run = db_.runs.at(standing.row->run);
+    if (run.state != RunState::kRunning) continue;
+    const Dag& dag = *random_.dag;
+    std::set<std::string> scope;
+    const std::string& target = entries.at(static_cast<std::size_t>(standing.entry))->task;
+    for (const Task& task : dag.tasks) {
+      if (target.empty() || task.id == target) scope.insert(task.id);
+    }
+    for (std::size_t before = 0; before != scope.size();) {
+      before = scope.size();
+      for (std::size_t i = 0; i < dag.tasks.size(); ++i) {
+        if (!scope.contains(dag.tasks[i].id)) continue;
+        for (const int p : dag.upstream[i]) scope.insert(dag.tasks[static_cast<std::size_t>(p)].id);
+      }
+    }
+    std::set<std::pair<std::string, int>> x;
+    std::set<std::string> tasks;
+    for (const TaskInstanceRow& row : db_.TasksOf(run.run)) {
+      const bool bad = row.state == TaskState::kFailed || row.state == TaskState::kUpstreamFailed;
+      if (!scope.contains(row.task_id) || (IsFinished(row.state) && !bad)) continue;
+      x.insert({row.task_id, row.map_index});
+      tasks.insert(row.task_id);
+    }
+    std::set<std::pair<std::string, int>> minimal;
+    for (const auto& [id, index] : x) {
+      const std::vector<int>& parents = dag.upstream[static_cast<std::size_t>(dag.Find(id))];
+      const bool held = std::any_of(parents.begin(), parents.end(), [&](int p) {
+        return tasks.contains(dag.tasks[static_cast<std::size_t>(p)].id);
+      });
+      if (!held) minimal.insert({id, index});
+    }
+    std::set<std::pair<std::string, int>> told;
+    for (const BlockingTask& task : standing.blocking) told.insert({task.task_id, task.map_index});
+    EXPECT_EQ(told, minimal);
+    EXPECT_EQ(standing.blocking_count, static_cast<int>(minimal.size()));
+    EXPECT_EQ(std::set<std::string>(standing.task_list.begin(), standing.task_list.end()), tasks);
+  }
+}
+
+// What happened, by the event rows, is what was told of, each once.
+void Simulation::CheckAlerts() const {
+  std::map<std::string, int> happened;
+  for (const EventRow& event : db_.events) {
+    const auto ends_in = [&](std::string_view state) {
+      return event.data.find(fmt::format(R"("to":"{}")", state)) != std::string::npos;
+    };
+    const auto count = [&](std::string_view type) {
+      happened[fmt::format("{} {} {} {}", type, event.run.value, event.task_id,
+                           event.map_index)] += 1;
+    };
+    if (event.kind == "task.state") {
+      if (ends_in("failed")) count("task.failed");
+      if (ends_in("up_for_retry")) count("task.retry");
+      if (ends_in("success")) count("task.success");
+      if (ends_in("skipped")) count("task.skipped");
+    }
+    if (event.kind != "run.state") continue;
+    if (ends_in("failed")) count("run.failed");
+    if (ends_in("success")) count("run.success");
+  }
+  std::map<std::string, int> told;
+  std::map<std::string, int> of_slas;
+  for (const AlertRow& alert : db_.alerts) {
+    EXPECT_TRUE(db_.deliveries.contains({alert.alert, "hook"})) << ToString(alert.type);
+    std::string type(ToString(alert.type));
+    if (type.starts_with("sla.")) {
+      of_slas[alert.dedup_key + " " + type] += 1;
+      continue;
+    }
+    if (type == "worker.lost") continue;
+    if (type == "run.recovered") type = "run.success";
+    told[fmt::format("{} {} {} {}", type, alert.run.value, alert.task_id, alert.map_index)] += 1;
+  }
+  EXPECT_EQ(told, happened);
+  std::map<std::string, int> slas;
+  for (const auto& [key, row] : db_.slas) {
+    std::string slot = FormatInstant(row.slot);
+    if (slot.ends_with(":00Z")) slot = slot.substr(0, slot.size() - 4) + "Z";
+    const std::string about = fmt::format("sla:d:{}:{}", row.name, slot);
+    if (row.warned_at) slas[about + " sla.warning"] += 1;
+    if (row.missed_at) slas[about + " sla.missed"] += 1;
+    const bool ended = row.state == SlaState::kResolved && (row.warned_at || row.missed_at);
+    if (ended) slas[about + " sla.resolved"] += 1;
+  }
+  EXPECT_EQ(of_slas, slas);
+}
+
+// At rest every entry has had its end, and the one that its run gives it.
+void Simulation::CheckEndedSlas() const {
+  for (const auto& [key, row] : db_.slas) {
+    const std::string name = fmt::format("{} of run {}: {}", row.name, row.run.value,
+                                         ToString(row.state));
+    EXPECT_NE(row.state, SlaState::kArmed) << name;
+    EXPECT_NE(row.state, SlaState::kWarned) << name;
+    EXPECT_EQ(row.landed_at.has_value(),
+              row.state == SlaState::kMet || row.state == SlaState::kResolved)
+        << name;
+    if (row.state == SlaState::kMet) {
+      EXPECT_FALSE(row.warned_at || row.missed_at) << name;
+    }
+    const bool withdrawn = row.state == SlaState::kNotApplicable;
+    if (!row.run.valid() || !row.task_id.empty() || withdrawn) continue;
+    const DagRunRow& run = db_.runs.at(row.run);
+    // A landing is not taken back by what becomes of the run later.
+    if (run.clear_number > 0 || run.reason == RunReason::kMarked) continue;
+    EXPECT_EQ(row.landed_at.has_value(), run.state == RunState::kSuccess) << name;
+    if (row.landed_at) {
+      EXPECT_EQ(row.landed_at, run.ended_at) << name;
+    }
+  }
 }
 
 // Nothing waits without a reason, and what could start has started.
@@ -553,6 +678,8 @@ void Simulation::Settle() {
   EXPECT_EQ(engine_->open_attempts(), 0u);
   EXPECT_TRUE(alive_.empty());
   for (const Engine::WorkerUse& use : engine_->Workers()) EXPECT_EQ(use.used, 0) << use.name;
+  CheckAlerts();
+  CheckEndedSlas();
 }
 
 }  // namespace nightmill

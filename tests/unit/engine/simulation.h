@@ -67,6 +67,9 @@ class Simulation {
   void Acknowledge();
   void Check();
   void CheckReasons() const;
+  void CheckHoldups() const;
+  void CheckAlerts() const;
+  void CheckEndedSlas() const;
 
   void Act();
   void ActOnWorker(std::uint64_t roll);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/rules/dag_run_state.h"
+#include "core/rules/deadline.h"
 #include "core/rules/task_state.h"
 #include "tests/unit/rules/golden.h"
 
@@ -47,10 +48,11 @@ std::string Matrix(int states, int triggers) {
 
 std::string Document() {
   return "# State machines\n\n"
-         "Generated from `core/rules/task_state.cc` and `core/rules/dag_run_state.cc` by\n"
-         "`rules_test --accept`; `rules_test` fails if it differs. A cell is the state after the\n"
-         "trigger of its row in the state of its column; `·` means that there is no such\n"
-         "transition: a bug if the engine decides it, a stale message if a worker reports it.\n\n"
+         "Generated from `core/rules/task_state.cc`, `core/rules/dag_run_state.cc` and\n"
+         "`core/rules/deadline.cc` by `rules_test --accept`; `rules_test` fails if it differs.\n"
+         "A cell is the state after the trigger of its row in the state of its column; `·` means\n"
+         "that there is no such transition: a bug if the engine decides it, a stale message if a\n"
+         "worker reports it.\n\n"
          "## Task instance\n\n" +
          Matrix<TaskState, TaskTrigger>(kTaskStateCount, kTaskTriggerCount) +
          "\nA report that overtakes the start report of its attempt is applied as `started`\n"
@@ -59,7 +61,11 @@ std::string Document() {
          "## Dag run\n\n" +
          Matrix<RunState, RunTrigger>(kRunStateCount, kRunTriggerCount) +
          "\nA run that is cancelled, timed out or marked while it runs is flagged as stopping and\n"
-         "leaves `running` by `finish_failed` or `finish_success`.\n";
+         "leaves `running` by `finish_failed` or `finish_success`.\n\n"
+         "## SLA entry on a slot\n\n" +
+         Matrix<SlaState, SlaTrigger>(kSlaStateCount, kSlaTriggerCount) +
+         "\n`warned`, `missed` and `resolved` are told as `sla.warning`, `sla.missed` and\n"
+         "`sla.resolved`.\n";
 }
 
 TEST(StateMatrix, EqualsTheDocument) {

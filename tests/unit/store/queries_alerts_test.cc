@@ -176,5 +176,52 @@ TEST_F(AlertQueriesTest, AStartLoadsLiveSlasAndTheLastAlert) {
   EXPECT_TRUE(Same(snapshot.slas[2], FullSla("c", 1, SlaState::kMissed)));
 }
 
+TEST_F(AlertQueriesTest, OfWhatIsMissedTheNewestAreLoaded) {
+  std::vector<Change> changes;
+  for (int slot = 1; slot <= limits::kMaxSlaOverdue + 2; ++slot) {
+    changes.emplace_back(FullSla("a", slot, SlaState::kMissed));
+  }
+  changes.emplace_back(FullSla("b", 1, SlaState::kMissed));
+  Write(changes);
+  const Snapshot snapshot = ValueOf(store_.LoadActive());
+  ASSERT_EQ(snapshot.slas.size(), limits::kMaxSlaOverdue + 1u);
+  EXPECT_EQ(snapshot.slas.front().slot, At(3));
+  EXPECT_EQ(snapshot.slas.back().name, "b");
+}
+
+TEST_F(AlertQueriesTest, WhatTheLastSuccessesTook) {
+  const auto run = [](std::int64_t key, RunState state, std::int64_t begin, std::int64_t end) {
+    DagRunRow row = FullRun(key, "d", state);
+    row.started_at = At(begin);
+    row.ended_at = At(end);
+    return row;
+  };
+  const auto task = [](const std::string& id, int index, TaskState state, std::int64_t begin,
+                       std::int64_t end) {
+    TaskInstanceRow row = FullTask(3, id, index, state);
+    row.cycle_started_at = At(begin);
+    row.ended_at = At(end);
+    return row;
+  };
+  TaskInstanceRow unstarted = FullTask(3, "noop", -1, TaskState::kSuccess);
+  unstarted.cycle_started_at.reset();
+  unstarted.started_at.reset();
+  Write({run(1, RunState::kSuccess, 0, 1'000), run(2, RunState::kFailed, 0, 2'000),
+         run(3, RunState::kSuccess, 5'000, 12'000), run(4, RunState::kSuccess, 0, 4'000),
+         run(5, RunState::kRunning, 0, 5'000),
+         task("map", 0, TaskState::kSuccess, 6'000, 8'000),
+         task("map", 1, TaskState::kSuccess, 7'000, 11'000),
+         task("bad", -1, TaskState::kFailed, 5'000, 9'000), unstarted});
+  const std::vector<RunTimes> times = ValueOf(store_.RecentTimes("d", 2));
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_EQ(times[0].run, RunKey(3));
+  EXPECT_EQ(times[1].run, RunKey(4));
+  EXPECT_EQ(times[0].total, Duration{7});
+  EXPECT_EQ(times[0].ended_at, At(12'000));
+  using Times = std::vector<std::pair<std::string, Duration>>;
+  EXPECT_EQ(times[0].tasks, (Times{{"map", Duration{5}}}));
+  EXPECT_TRUE(ValueOf(store_.RecentTimes("other", 2)).empty());
+}
+
 }  // namespace
 }  // namespace nightmill

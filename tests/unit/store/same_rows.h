@@ -9,8 +9,8 @@
 namespace nightmill {
 
 inline auto Tie(const DagRow& r) {
-  const auto& [a, b, c, d, e, f, g, h] = r;
-  return std::tie(a, b, c, d, e, f, g, h);
+  const auto& [a, b, c, d, e, f, g, h, i] = r;
+  return std::tie(a, b, c, d, e, f, g, h, i);
 }
 inline auto Tie(const DagVersionRow& r) {
   const auto& [a, b, c, d, e] = r;

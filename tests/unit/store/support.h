@@ -63,7 +63,7 @@ inline Queries OpenQueries(const std::string& path) {
 inline Instant At(std::int64_t micros) { return InstantFromMicros(micros); }
 
 inline DagRow FullDag(const std::string& id) {
-  return {id, 3, true, false, At(11), At(12), At(13), "/dags/" + id + ".json"};
+  return {id, 3, true, false, At(11), At(12), At(13), "/dags/" + id + ".json", "r1"};
 }
 
 inline DagVersionRow FullVersion(const std::string& id, int version) {
