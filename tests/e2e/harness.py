@@ -21,7 +21,7 @@ import time
 import unittest
 
 NIGHTMILL, SOURCE = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 sys.path.append(str(SOURCE / "tests" / "api"))
 try:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import unittest
 
 import harness
 from harness import wait
@@ -107,6 +108,7 @@ class StopTest(harness.DaemonTest):
         wait(lambda: not harness.alive(worker), "the old worker ended")
         self.assertNotEqual(d.worker(), worker)
 
+    @unittest.skipIf("TSAN_OPTIONS" in os.environ, "ThreadSanitizer's own thread wakes often")
     def test_idle_daemon_and_worker_sleep(self):
         d = self.daemon
         pids = (d.process.pid, d.worker())

@@ -16,7 +16,7 @@ import time
 import unittest
 
 WORKER = pathlib.Path(sys.argv[1])
-PATIENCE_S = 60
+PATIENCE_S = 180
 MS_DETACH = 2
 
 
