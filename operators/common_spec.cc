@@ -178,6 +178,9 @@ void ReadRunFields(SpecReader& spec, CommonSpec& common) {
     if (!common.memory_bytes || *common.memory_bytes <= 0) {
       spec.Fail(spec_code::kSize, "memory", fmt::format("{} is not a size", memory->dump()),
                 "write bytes, or kB MB GB, KiB MiB GiB: \"512MB\"");
+    } else if (*common.memory_bytes < kLeastMemoryBytes) {
+      spec.Fail(spec_code::kSize, "memory", fmt::format("{} is too small", memory->dump()),
+                "the least budget is 16MiB");
     }
   }
   std::int64_t threads = 0;
