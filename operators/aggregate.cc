@@ -207,7 +207,8 @@ class AggregateRun {
       NM_RETURN_IF_ERROR(input_checks_[0].Merge(std::move(input_checks_[t])));
     }
     input_report_ = input_checks_[0].Finish();
-    if (input_report_.stop) return CheckError(input_report_, "input check failed");
+    if (input_report_.stop)
+      return CheckError(input_report_, "input check failed", attempt_->inputs().path);
     return OpOk();
   }
 
@@ -228,7 +229,8 @@ class AggregateRun {
       NM_RETURN_IF_ERROR(checks[0].Merge(std::move(checks[t])));
     }
     output_report_ = checks[0].Finish();
-    if (output_report_.stop) return CheckError(output_report_, "output check failed");
+    if (output_report_.stop)
+      return CheckError(output_report_, "output check failed", attempt_->table());
     return OpOk();
   }
 

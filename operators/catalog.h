@@ -28,7 +28,7 @@ std::string RunProperties();
 // The schemas of `in` and `out`, for operators that have them under other names.
 std::string InSchema();
 std::string OutSchema();
-// The schema of a list of checks (operators/checks.h).
-std::string CheckSuiteSchema(std::string_view description);
+// The schema of a list of `least` checks or more (operators/checks.h).
+std::string CheckSuiteSchema(std::string_view description, int least = 0);
 
 }  // namespace nightmill

@@ -364,10 +364,11 @@ CheckReport CheckState::Finish() {
   return report;
 }
 
-OperatorError CheckError(const CheckReport& report, std::string_view what) {
+OperatorError CheckError(const CheckReport& report, std::string_view what, std::string file) {
   OperatorError error =
       MakeOpError(OperatorErrorCode::kCheck, fmt::format("{}: {}", what, report.failed.front()),
-                  "check_failed", "the data is not published; see the checks in the report");
+                  "check_failed", "nothing is published; the report has all checks");
+  error.file = std::move(file);
   error.report = report.json;
   return error;
 }

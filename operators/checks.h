@@ -42,8 +42,8 @@ struct BoundCheck;  // one entry over a known column
 
 class CheckSuite {
  public:
-  // The member `name`, a list of checks; empty if absent.
-  static CheckSuite Read(SpecReader& spec, std::string_view name);
+  // The member `name`, a list of `least` checks or more; empty if absent.
+  static CheckSuite Read(SpecReader& spec, std::string_view name, std::size_t least = 0);
   CheckSuite() = default;
 
   bool empty() const { return specs_.empty(); }
@@ -114,7 +114,8 @@ class CheckState {
   BudgetHold hold_;
 };
 
-// The error of a failed suite: code check, the report in OperatorError::report.
-OperatorError CheckError(const CheckReport& report, std::string_view what);
+// The error of a failed suite: code check, the report in OperatorError::report. `file`: what was
+// checked.
+OperatorError CheckError(const CheckReport& report, std::string_view what, std::string file);
 
 }  // namespace nightmill

@@ -190,9 +190,9 @@ class CheckReader {
 std::string_view ToString(CheckKind kind) { return RowOf(kind).word; }
 std::string_view CheckDoc(CheckKind kind) { return RowOf(kind).doc; }
 
-CheckSuite CheckSuite::Read(SpecReader& spec, std::string_view name) {
+CheckSuite CheckSuite::Read(SpecReader& spec, std::string_view name, std::size_t least) {
   CheckSuite suite;
-  spec.Objects(name, 0, kMaxChecks, [&suite](SpecReader& item) {
+  spec.Objects(name, least, kMaxChecks, [&suite](SpecReader& item) {
     if (auto check = CheckReader(item).Run()) suite.specs_.push_back(std::move(check));
   });
   return suite;

@@ -11,7 +11,9 @@
 #include "core/base/hash.h"
 #include "core/base/time.h"
 #include "core/dagfile/field_schema.h"
+#include "core/dagfile/json_text.h"
 #include "core/schedule/time_zone.h"
+#include "core/template/template.h"
 
 namespace nightmill {
 namespace {
@@ -178,6 +180,9 @@ void ReadRunFields(SpecReader& spec, CommonSpec& common) {
     if (!common.memory_bytes || *common.memory_bytes <= 0) {
       spec.Fail(spec_code::kSize, "memory", fmt::format("{} is not a size", memory->dump()),
                 "write bytes, or kB MB GB, KiB MiB GiB: \"512MB\"");
+    } else if (*common.memory_bytes < kLeastMemoryBytes) {
+      spec.Fail(spec_code::kSize, "memory", fmt::format("{} is too small", memory->dump()),
+                "the least budget is 16MiB");
     }
   }
   std::int64_t threads = 0;
@@ -208,6 +213,18 @@ void CheckNotInput(SpecReader& spec, const CommonSpec& common, const CommonField
               "publish to another folder");
     return;
   }
+}
+
+// Where the first template below `value` is.
+std::optional<std::string> FindTemplate(const json& value, const std::string& pointer) {
+  if (value.is_string() && IsTemplate(value.get_ref<const std::string&>())) return pointer;
+  if (!value.is_structured()) return std::nullopt;
+  for (const auto& [key, item] : value.items()) {
+    std::string at = pointer;
+    dagfile::AppendToken(at, key);
+    if (auto found = FindTemplate(item, at)) return found;
+  }
+  return std::nullopt;
 }
 
 std::string EscapePart(std::string_view text) {
@@ -299,6 +316,19 @@ std::optional<std::int64_t> ParseByteSize(const json& value) {
   if (value.is_number_integer()) return value.get<std::int64_t>();
   if (!value.is_string()) return std::nullopt;
   return dagfile::ParseSize(value.get_ref<const std::string&>());
+}
+
+OpStatus CheckNoTemplates(const json& spec) {
+  for (const auto& [name, value] : spec.items()) {
+    if (IsNoDataField(name)) continue;
+    std::string pointer;
+    dagfile::AppendToken(pointer, name);
+    const auto found = FindTemplate(value, pointer);
+    if (!found) continue;
+    return SpecError(*found, "is a template, which the daemon renders for a run",
+                     "write the value itself");
+  }
+  return OpOk();
 }
 
 void CheckOutputColumn(SpecReader& spec, const std::string& pointer, const std::string& column,

@@ -69,6 +69,10 @@ struct CommonFields {
 // spec has them (Require); before rendering there is no spec_hash.
 CommonSpec ReadCommon(SpecReader& spec, const CommonFields& fields = {});
 
+// For a spec that no daemon has rendered: kBadSpec for a template in what shapes data. Not for
+// rendered ones, whose values may look like templates.
+OpStatus CheckNoTemplates(const nlohmann::json& spec);
+
 // A column of the output may not have the name of a partition column: readers, this program's
 // included, take that one's value from the path, so the column's own would be lost.
 void CheckOutputColumn(SpecReader& spec, const std::string& pointer, const std::string& column,

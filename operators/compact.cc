@@ -92,6 +92,8 @@ class Compaction {
       return error;
     }
     NM_ASSIGN_OR_RETURN(base_, LatestVersion(fs_, table_));
+    // A wrong name is one whether there is something to do today or not.
+    NM_RETURN_IF_ERROR(SortColumns(base_.schema));
     for (const auto& [key, entry] : base_.partitions) {
       NM_ASSIGN_OR_RETURN(const bool wanted, IsWanted(key));
       if (!wanted) continue;

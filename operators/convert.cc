@@ -35,7 +35,7 @@ OpResult<std::string> RunConvert(const ConvertSpec& spec, const OperatorContext&
   if (auto report = attempt->unchanged()) return std::move(*report);
   NM_ASSIGN_OR_RETURN(const InputFormat format, CommonFormat(attempt->inputs()));
 
-  ConvertJob job{*attempt, *spec.common.in, nullptr, spec.schema, spec.ordered, {}};
+  ConvertJob job{*attempt, *spec.common.in, nullptr, spec.schema, spec.given, spec.ordered, {}};
   NM_ASSIGN_OR_RETURN(job.zone, FindZone(spec.common.timezone));
   attempt->BeginPhase("convert");
   // Pinned: the types of an earlier run hold, whatever the new rows look like.

@@ -142,6 +142,9 @@ OpResult<WrittenTable> ConvertParquet(ConvertJob& job) {
                         OpenSource(job.attempt.fs(), entry.file.path, job.attempt.budget()));
     GroupConverter converter(job, *source, *writer);
     NM_RETURN_IF_ERROR(converter.Bind());
+    std::vector<std::string> names;
+    for (const Field& field : source->schema().fields) names.push_back(field.name);
+    WarnLeftOut(job, entry.name, names);
     for (int g = 0; g < source->row_groups(); ++g) NM_RETURN_IF_ERROR(converter.Convert(g));
     truncated += converter.truncated();
     job.attempt.context().progress->bytes_read += entry.file.size;

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kBatchRows = 8192;
 constexpr std::size_t kBatchTextBytes = 8 << 20;
 constexpr std::size_t kMaxQuoted = 60;  // bytes of a bad value shown
+constexpr std::size_t kMaxNamed = 20;   // columns in one warning
 
 OperatorError BadValue(std::string_view value, const ColumnType& type, std::string_view wrong) {
   std::string shown(value.substr(0, kMaxQuoted));
@@ -178,13 +179,7 @@ OpResult<std::vector<std::size_t>> BindCsv(ConvertJob& job, const CsvFile& file,
     }
     places.push_back(static_cast<std::size_t>(it - file.names().begin()));
   }
-  if (file.names().size() > places.size()) {
-    for (const std::string& name : file.names()) {
-      if (job.schema.Find(name) >= 0) continue;
-      job.warnings.push_back(
-          fmt::format("{}: column \"{}\" is not in the schema and is left out", entry.name, name));
-    }
-  }
+  WarnLeftOut(job, entry.name, file.names());
   return places;
 }
 
@@ -264,25 +259,75 @@ std::string_view ShownValue(const JsonMember& member) {
   }
 }
 
-OpStatus ConvertJsonFile(ConvertJob& job, const InputEntry& entry, RowSink& sink) {
+// Which members the lines of all files have: there is no header that would tell.
+class JsonColumns {
+ public:
+  explicit JsonColumns(const Schema& schema) : seen_(schema.fields.size()) {
+    for (std::size_t i = 0; i < schema.fields.size(); ++i) {
+      places_.emplace(schema.fields[i].name, i);
+    }
+  }
+
+  // The members of a line by column, null where it has none.
+  void Place(std::span<const JsonMember> line, std::vector<const JsonMember*>& row) {
+    row.assign(places_.size(), nullptr);
+    any_line_ = true;
+    for (const JsonMember& member : line) {
+      const auto it = places_.find(member.name);
+      if (it != places_.end()) {
+        row[it->second] = &member;
+        seen_[it->second] = true;
+      } else if (left_out_.size() <= kMaxNamed &&
+                 std::find(left_out_.begin(), left_out_.end(), member.name) == left_out_.end()) {
+        left_out_.push_back(member.name);
+      }
+    }
+  }
+
+  // A name in the spec that no line has is a slip; a column of the table may have no value today.
+  OpStatus Finish(ConvertJob& job) const {
+    const std::vector<InputEntry>& files = job.attempt.inputs().files;
+    const std::string where =
+        files.size() == 1 ? files[0].name : fmt::format("{} files", files.size());
+    WarnLeftOut(job, where, left_out_);
+    for (std::size_t i = 0; any_line_ && i < seen_.size(); ++i) {
+      if (seen_[i]) continue;
+      const std::string& name = job.schema.fields[i].name;
+      const std::string message = fmt::format("no line has a member \"{}\"", name);
+      if (!job.given) {
+        job.warnings.push_back(fmt::format("{}: {}, the column is null", where, message));
+        continue;
+      }
+      OperatorError error = BadSpec(message, "missing_column", "mend or drop it in the schema");
+      if (!left_out_.empty()) {
+        error.hint += fmt::format("; members it does not name: {}", fmt::join(left_out_, ", "));
+      }
+      error.file = files.front().file.path;
+      error.column = name;
+      return error;
+    }
+    return OpOk();
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> places_;
+  std::vector<bool> seen_;
+  std::vector<std::string> left_out_;  // the first of those that are no column
+  bool any_line_ = false;
+};
+
+OpStatus ConvertJsonFile(ConvertJob& job, const InputEntry& entry, JsonColumns& columns,
+                         RowSink& sink) {
   NM_ASSIGN_OR_RETURN(std::unique_ptr<TextSource> source,
                       OpenText(job.attempt.fs(), entry.file.path));
   JsonLinesReader reader(std::move(source));
-  std::unordered_map<std::string_view, std::size_t> places;
-  for (std::size_t i = 0; i < job.schema.fields.size(); ++i) {
-    places.emplace(job.schema.fields[i].name, i);
-  }
-  std::vector<const JsonMember*> row(places.size());
+  std::vector<const JsonMember*> row;
   while (true) {
     bool end = false;
     const auto members = reader.Next(end);
     if (!members.ok()) return InFile(members.error(), entry);
     if (end) return OpOk();
-    std::fill(row.begin(), row.end(), nullptr);
-    for (const JsonMember& member : *members) {
-      const auto it = places.find(member.name);
-      if (it != places.end()) row[it->second] = &member;
-    }
+    columns.Place(*members, row);
     for (std::size_t i = 0; i < row.size(); ++i) {
       ColumnBuilder& column = sink.column(i);
       if (row[i] == nullptr) {
@@ -460,18 +505,32 @@ OpResult<Schema> InferSchema(InputFormat format, ConvertJob& job) {
   return schema;
 }
 
+void WarnLeftOut(ConvertJob& job, std::string_view where, std::span<const std::string> names) {
+  std::string list;
+  std::size_t found = 0;
+  for (const std::string& name : names) {
+    if (job.schema.Find(name) >= 0) continue;
+    if (++found <= kMaxNamed) list += fmt::format("{}\"{}\"", found == 1 ? "" : ", ", name);
+  }
+  if (found == 0) return;
+  job.warnings.push_back(fmt::format("{}: not in the schema and left out: {}{}", where, list,
+                                     found > kMaxNamed ? " and more" : ""));
+}
+
 OpResult<WrittenTable> ConvertFiles(InputFormat format, ConvertJob& job) {
   if (format == InputFormat::kParquet) return ConvertParquet(job);
   if (format == InputFormat::kCsv) NM_RETURN_IF_ERROR(OrderByHeader(job));
   NM_ASSIGN_OR_RETURN(const std::unique_ptr<RowSink> sink, OpenSink(job));
+  JsonColumns columns(job.schema);
   OperatorProgress& progress = *job.attempt.context().progress;
   progress.units_total += static_cast<std::int64_t>(job.attempt.inputs().files.size());
   for (const InputEntry& entry : job.attempt.inputs().files) {
     NM_RETURN_IF_ERROR(format == InputFormat::kCsv ? ConvertCsvFile(job, entry, *sink)
-                                                   : ConvertJsonFile(job, entry, *sink));
+                                                   : ConvertJsonFile(job, entry, columns, *sink));
     progress.bytes_read += entry.file.size;
     progress.units_done += 1;
   }
+  if (format == InputFormat::kJsonLines) NM_RETURN_IF_ERROR(columns.Finish(job));
   return sink->Finish();
 }
 

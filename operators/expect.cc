@@ -33,7 +33,13 @@ class ExpectRun {
     NM_ASSIGN_OR_RETURN(list_, ResolveInputs(LocalFileSystem(), *spec_.common.in, resolve));
     NM_ASSIGN_OR_RETURN(table_, InputTable::Open(LocalFileSystem(), list_, budget_, threads_));
     NM_ASSIGN_OR_RETURN(Schema schema, table_.FullSchema());
-    NM_ASSIGN_OR_RETURN(checks_, BoundChecks::Bind(spec_.suite, schema));
+    auto bound = BoundChecks::Bind(spec_.suite, schema);
+    if (!bound.ok()) {
+      OperatorError error = bound.error();
+      error.file = list_.path;
+      return error;
+    }
+    checks_ = std::move(*bound);
     std::vector<std::string> names;
     for (const int column : checks_->columns()) {
       names.push_back(schema.fields[static_cast<std::size_t>(column)].name);
@@ -41,7 +47,11 @@ class ExpectRun {
     NM_ASSIGN_OR_RETURN(columns_, table_.Bind(names, ""));
     NM_ASSIGN_OR_RETURN(const CheckReport report, Scan());
     NM_RETURN_IF_ERROR(CheckInputsUnchanged(LocalFileSystem(), list_));
-    if (report.stop && !spec_.warn_only) return CheckError(report, "check failed");
+    if (report.stop && !spec_.warn_only) {
+      OperatorError error = CheckError(report, "check failed", list_.path);
+      error.hint = "the report has all checks";
+      return error;
+    }
     ReportParts parts;
     parts.outcome = "checked";
     parts.table = list_.table;

@@ -39,7 +39,7 @@ ExpectSpec ReadExpect(SpecReader& spec) {
   out.common = ReadCommon(spec, {"in", ""});
   spec.Require("in");
   spec.Require("suite");
-  out.suite = CheckSuite::Read(spec, "suite");
+  out.suite = CheckSuite::Read(spec, "suite", 1);
   spec.Word("on_fail", kOnFail, out.warn_only);
   if (out.common.in && out.common.in->filtered) {
     spec.FailAt(spec_code::kMismatch, "/in/filter", "expect takes no filter",
@@ -48,8 +48,10 @@ ExpectSpec ReadExpect(SpecReader& spec) {
   return out;
 }
 
-std::string CheckSuiteSchema(std::string_view description) {
-  std::string schema = R"({"type": "array", "maxItems": 1000, "description": ")";
+std::string CheckSuiteSchema(std::string_view description, int least) {
+  std::string schema = R"({"type": "array", "maxItems": 1000, )";
+  if (least > 0) schema += "\"minItems\": " + std::to_string(least) + ", ";
+  schema += R"("description": ")";
   schema += description;
   schema += R"(",
     "items": {"type": "object", "additionalProperties": false, "required": ["type"],
@@ -75,7 +77,7 @@ std::string CheckSuiteSchema(std::string_view description) {
 
 OperatorEntry ExpectEntry() {
   std::string schema = "{\"properties\": {" + InputProperties() + R"(,
-  "suite": )" + CheckSuiteSchema("Checks, evaluated in one pass.") +
+  "suite": )" + CheckSuiteSchema("Checks, evaluated in one pass.", 1) +
                        R"(,
   "on_fail": {"enum": ["stop", "warn"], "default": "stop",
     "description": "warn: no check stops the task."}},

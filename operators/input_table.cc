@@ -60,6 +60,7 @@ OpResult<ColumnType> InputTable::TypeOf(const std::string& name, bool* found) co
 OperatorError InputTable::Missing(const std::string& name) const {
   OperatorError error =
       BadSpec(fmt::format("no input file has a column '{}'", name), "missing_column");
+  error.file = list_->path;
   error.column = name;
   if (sources_.empty()) return error;
   for (const Field& field : sources_.front()->schema().fields) {

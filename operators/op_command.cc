@@ -37,16 +37,23 @@ int ExitOf(const OperatorError& error) {
   }
 }
 
-int Fail(const OperatorError& error, std::ostream& out, std::ostream& err) {
-  err << "error: " << ToLine(error) << '\n';
-  out << "{\"error\":" << ToJson(error) << "}\n";
-  return ExitOf(error);
-}
+// Where a command writes. What it prints for programs is JSON or lines; lines hold no errors.
+struct Console {
+  std::ostream& out;
+  std::ostream& err;
+  bool as_json = false;
 
-int Usage(std::string_view text, std::ostream& err) {
-  err << "usage: " << text << '\n';
-  return static_cast<int>(ExitCode::kUsage);
-}
+  int Fail(const OperatorError& error) const {
+    err << "error: " << ToLine(error) << '\n';
+    if (as_json) out << "{\"error\":" << ToJson(error) << "}\n";
+    return ExitOf(error);
+  }
+  // A command line that is wrong, and how it is written.
+  int Usage(std::string_view wrong, std::string_view text) const {
+    err << "error: " << wrong << "\nusage: " << text << '\n';
+    return static_cast<int>(ExitCode::kUsage);
+  }
+};
 
 // Words of a command line: options with a value, and the rest in order.
 struct Words {
@@ -62,9 +69,9 @@ struct Words {
   }
 };
 
-// Every option takes a value, as "--name value" or "--name=value".
-std::optional<Words> Split(const std::vector<std::string>& args,
-                           std::initializer_list<std::string_view> known) {
+// Every option takes a value, as "--name value" or "--name=value". The error says what is wrong.
+Result<Words> Split(const std::vector<std::string>& args,
+                    std::initializer_list<std::string_view> known) {
   Words words;
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (args[i].size() < 2 || args[i][0] != '-') {
@@ -73,13 +80,15 @@ std::optional<Words> Split(const std::vector<std::string>& args,
     }
     const std::size_t equals = args[i].find('=');
     const std::string name = args[i].substr(0, equals);
-    if (std::find(known.begin(), known.end(), name) == known.end()) return std::nullopt;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return Invalid(fmt::format("unknown option {}", name));
+    }
     if (equals != std::string::npos) {
       words.options.emplace_back(name, args[i].substr(equals + 1));
     } else if (++i < args.size()) {
       words.options.emplace_back(name, args[i]);
     } else {
-      return std::nullopt;
+      return Invalid(fmt::format("{} needs a value", name));
     }
   }
   return words;
@@ -94,6 +103,7 @@ std::optional<std::int64_t> Number(const std::string& text) {
 
 OpResult<std::string> TypeOf(const std::string& spec) {
   NM_ASSIGN_OR_RETURN(const nlohmann::json value, ParseSpecText(spec));
+  NM_RETURN_IF_ERROR(CheckNoTemplates(value));
   const auto type = value.find("type");
   if (type == value.end() || !type->is_string()) {
     return SpecError("/type", "is missing", "name the operator: convert, aggregate, ...");
@@ -137,22 +147,16 @@ OpResult<TableQuery> ParseQuery(const Words& words) {
   return query;
 }
 
-int PrintFiles(const TableQuery& query, bool as_json, std::ostream& out, std::ostream& err) {
+int PrintFiles(const TableQuery& query, const Console& console) {
   const auto files = TableFiles(LocalFileSystem(), query);
-  if (!files.ok()) return Fail(files.error(), out, err);
-  if (as_json) {
-    out << nlohmann::json(*files).dump() << '\n';
+  if (!files.ok()) return console.Fail(files.error());
+  if (console.as_json) {
+    console.out << nlohmann::json(*files).dump() << '\n';
   } else {
-    for (const std::string& file : *files) out << file << '\n';
+    for (const std::string& file : *files) console.out << file << '\n';
   }
   return 0;
 }
-
-struct HeadOptions {
-  std::int64_t rows = 0;
-  std::vector<std::string> columns;  // all if empty
-  bool as_json = false;
-};
 
 std::vector<std::string> SplitNames(const std::string& list) {
   std::vector<std::string> names;
@@ -161,16 +165,41 @@ std::vector<std::string> SplitNames(const std::string& list) {
   return names;
 }
 
-int PrintHead(const TableQuery& query, const HeadOptions& options, std::ostream& out,
-              std::ostream& err) {
-  auto head = ReadTableHead(LocalFileSystem(), query, options.rows);
-  if (!head.ok()) return Fail(head.error(), out, err);
-  if (!options.columns.empty()) {
-    const OpStatus kept = KeepColumns(options.columns, *head);
-    if (!kept.ok()) return Fail(kept.error(), out, err);
+// `columns`: all if empty.
+int PrintHead(const TableQuery& query, std::int64_t rows, const std::vector<std::string>& columns,
+              const Console& console) {
+  auto head = ReadTableHead(LocalFileSystem(), query, rows);
+  if (!head.ok()) return console.Fail(head.error());
+  if (!columns.empty()) {
+    const OpStatus kept = KeepColumns(columns, *head);
+    if (!kept.ok()) return console.Fail(kept.error());
   }
-  out << (options.as_json ? HeadToJson(*head) : HeadToText(*head)) << '\n';
+  console.out << (console.as_json ? HeadToJson(*head) : HeadToText(*head)) << '\n';
   return 0;
+}
+
+// Sets threads and memory as the command line has them.
+Status ReadLimits(const Words& words, OperatorContext& context) {
+  context.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (const auto text = words.Last("--threads")) {
+    const auto threads = Number(*text);
+    if (!threads || *threads < 1 || *threads > 1024) {
+      return Invalid(fmt::format("--threads {}: a whole number from 1 to 1024", *text));
+    }
+    context.threads = static_cast<int>(*threads);
+  }
+  const auto text = words.Last("--memory");
+  if (!text) return Ok();
+  context.memory_cap = SizeOf(*text);
+  if (!context.memory_cap) {
+    return Invalid(
+        fmt::format("--memory {}: not a size, which is bytes, or like 512MB or 1GiB", *text));
+  }
+  if (*context.memory_cap < kLeastMemoryBytes) {
+    return Invalid(fmt::format("--memory {}: the least budget is 16MiB", *text));
+  }
+  context.memory_bytes = *context.memory_cap;
+  return Ok();
 }
 
 }  // namespace
@@ -178,8 +207,10 @@ int PrintHead(const TableQuery& query, const HeadOptions& options, std::ostream&
 int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
   constexpr std::string_view kUsage =
       "op run SPEC.json [--data-root DIR] [--threads N] [--memory SIZE]";
+  const Console console{out, err, true};
   const auto words = Split(args, {"--data-root", "--threads", "--memory"});
-  if (!words || words->plain.size() != 1) return Usage(kUsage, err);
+  if (!words.ok()) return console.Usage(words.error().message, kUsage);
+  if (words->plain.size() != 1) return console.Usage("one SPEC is needed", kUsage);
   const std::string here = std::filesystem::current_path().string();
 
   std::atomic<bool> cancelled{false};
@@ -187,31 +218,23 @@ int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::o
   OperatorContext context;
   context.data_root = ResolvePath(here, words->Last("--data-root").value_or("."));
   context.attempt_name = "op";
-  context.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  if (const auto text = words->Last("--threads")) {
-    const auto threads = Number(*text);
-    if (!threads || *threads < 1 || *threads > 1024) return Usage(kUsage, err);
-    context.threads = static_cast<int>(*threads);
-  }
   context.cancelled = &cancelled;
   context.progress = &progress;
   context.leave_to_publish = [] { return Ok(); };
   context.log = [&err](std::string_view line) { err << line << '\n'; };
+  if (const Status limits = ReadLimits(*words, context); !limits.ok()) {
+    return console.Usage(limits.error().message, kUsage);
+  }
 
   const std::string path = ResolvePath(here, words->plain[0]);
   const auto spec =
       LocalFileSystem().ReadAll(path, static_cast<std::int64_t>(limits::kMaxJsonBytes));
-  if (!spec.ok()) return Fail(spec.error(), out, err);
-  if (const auto asked = words->Last("--memory")) {
-    context.memory_cap = SizeOf(*asked);
-    if (!context.memory_cap) return Usage(kUsage, err);
-    context.memory_bytes = *context.memory_cap;
-  }
+  if (!spec.ok()) return console.Fail(spec.error());
   const OperatorResult result = RunSpec(*spec, context);
   if (const auto* error = std::get_if<OperatorError>(&result)) {
     OperatorError told = *error;
     if (told.reason == "json") told.file = path;
-    return Fail(told, out, err);
+    return console.Fail(told);
   }
   out << std::get<std::string>(result) << '\n';
   return 0;
@@ -222,18 +245,26 @@ int RunTableCommand(const std::vector<std::string>& args, std::ostream& out, std
       "table files|head PATH [--partition K=V]... [--version N] [-n ROWS] "
       "[--columns A,B] [-o table|json]";
   const auto words = Split(args, {"--partition", "--version", "-n", "--columns", "-o"});
-  if (!words || words->plain.size() != 2) return Usage(kUsage, err);
-  const std::string format = words->Last("-o").value_or("table");
-  const auto rows = Number(words->Last("-n").value_or("10"));
-  if ((format != "table" && format != "json") || !rows || *rows < 0) return Usage(kUsage, err);
-  const auto query = ParseQuery(*words);
-  if (!query.ok()) return Fail(query.error(), out, err);
-  if (words->plain[0] == "files") return PrintFiles(*query, format == "json", out, err);
-  if (words->plain[0] == "head") {
-    const auto columns = SplitNames(words->Last("--columns").value_or(""));
-    return PrintHead(*query, {*rows, columns, format == "json"}, out, err);
+  const std::string format = words.ok() ? words->Last("-o").value_or("table") : "table";
+  const Console console{out, err, format == "json"};
+  if (!words.ok()) return console.Usage(words.error().message, kUsage);
+  if (words->plain.size() != 2) return console.Usage("a verb and one PATH are needed", kUsage);
+  if (format != "table" && format != "json") {
+    return console.Usage(fmt::format("-o {}: table or json", format), kUsage);
   }
-  return Usage(kUsage, err);
+  const std::string count = words->Last("-n").value_or("10");
+  const auto rows = Number(count);
+  if (!rows || *rows < 0) {
+    return console.Usage(fmt::format("-n {}: a number of rows, 0 or more", count), kUsage);
+  }
+  const auto query = ParseQuery(*words);
+  if (!query.ok()) return console.Fail(query.error());
+  const std::string& verb = words->plain[0];
+  if (verb == "files") return PrintFiles(*query, console);
+  if (verb == "head") {
+    return PrintHead(*query, *rows, SplitNames(words->Last("--columns").value_or("")), console);
+  }
+  return console.Usage(fmt::format("table has no verb {}", verb), kUsage);
 }
 
 }  // namespace nightmill

@@ -12,7 +12,8 @@ namespace nightmill {
 // an error as one line on `err` and as JSON on `out`. Paths start at the current directory.
 int RunOpCommand(const std::vector<std::string>& args, std::ostream& out, std::ostream& err);
 
-// args: files|head PATH [--partition K=V]... [--version N] [-n ROWS] [-o table|json].
+// args: files|head PATH [--partition K=V]... [--version N] [-n ROWS] [--columns A,B]
+// [-o table|json]. An error is a line on `err`, and with `-o json` JSON on `out` too.
 int RunTableCommand(const std::vector<std::string>& args, std::ostream& out, std::ostream& err);
 
 }  // namespace nightmill

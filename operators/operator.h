@@ -49,6 +49,9 @@ std::string ToJson(const OperatorError& error);
 // "bad_input: lake/x.parquet, row group 3, column user_id: message (hint)".
 std::string ToLine(const OperatorError& error);
 
+// Below this no operator can work: what names a smaller budget is refused.
+inline constexpr std::int64_t kLeastMemoryBytes = 16 << 20;
+
 // Counters that the host sends as progress; operators add to them, anybody may read.
 struct OperatorProgress {
   std::atomic<std::int64_t> rows_in{0};
@@ -63,7 +66,7 @@ struct OperatorContext {
   std::string attempt_name;  // unique per attempt: names the staging folder; "op" offline
   int threads = 1;
   std::int64_t memory_bytes = 512'000'000;      // budget of a spec that names none
-  std::optional<std::int64_t> memory_cap = {};  // no spec gets more
+  std::optional<std::int64_t> memory_cap = {};  // no spec gets more; kLeastMemoryBytes at least
   std::atomic<bool>* cancelled = nullptr;       // tested per block; never null in Run
   OperatorProgress* progress = nullptr;         // never null in Run
   // Asks the supervisor for leave to publish right before the commit of a table; an error means

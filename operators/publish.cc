@@ -159,7 +159,7 @@ OpResult<std::string> RunPublish(const PublishSpec& spec, const OperatorContext&
   AttemptOutcome outcome;
   if (!spec.suite.empty()) {
     NM_ASSIGN_OR_RETURN(const CheckReport report, checks->Finish());
-    if (report.stop) return CheckError(report, "the data to publish");
+    if (report.stop) return CheckError(report, "check failed", attempt->inputs().path);
     outcome.checks = report.json;
     outcome.warnings = report.failed;
   }

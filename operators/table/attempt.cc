@@ -10,7 +10,6 @@
 namespace nightmill {
 namespace {
 
-constexpr std::int64_t kMinMemory = 16 << 20;
 constexpr int kMaxRounds = 5;
 
 // Fields joined by a byte that none of them holds.
@@ -41,7 +40,7 @@ int EffectiveThreads(const CommonSpec& spec, const OperatorContext& context) {
 
 std::int64_t EffectiveMemory(const CommonSpec& spec, const OperatorContext& context) {
   const std::int64_t wanted = spec.memory_bytes.value_or(context.memory_bytes);
-  return std::max(kMinMemory, std::min(wanted, context.memory_cap.value_or(wanted)));
+  return std::min(wanted, context.memory_cap.value_or(wanted));
 }
 
 OpResult<std::string> RunRounds(const OperatorContext& context,

@@ -103,8 +103,7 @@ class Attempt {
 OpResult<std::string> RunRounds(const OperatorContext& context,
                                 const std::function<OpResult<std::string>()>& round);
 
-// threads and memory of a run: the smaller of the spec's and the host's, at least 1 thread and 16
-// MiB.
+// threads and memory of a run: the smaller of the spec's and the host's, at least 1 thread.
 int EffectiveThreads(const CommonSpec& spec, const OperatorContext& context);
 std::int64_t EffectiveMemory(const CommonSpec& spec, const OperatorContext& context);
 

@@ -120,6 +120,7 @@ class Resolver {
       : fs_(fs), in_(in), options_(options) {}
 
   OpResult<InputList> Run() {
+    list_.path = ResolvePath(options_.data_root, in_.paths.front());
     for (const std::string& written : in_.paths) {
       NM_RETURN_IF_ERROR(AddPath(written));
     }
@@ -127,7 +128,7 @@ class Resolver {
     if (list_.files.empty() && !dropped_) {
       OperatorError error = BadInput("there is no file to read", "no_files",
                                      "check the path, the format and the partition");
-      error.file = ResolvePath(options_.data_root, in_.paths.front());
+      error.file = list_.path;
       return error;
     }
     for (const InputEntry& entry : list_.files) list_.bytes += entry.file.size;

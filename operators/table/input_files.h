@@ -33,6 +33,7 @@ struct InputList {
   std::vector<InputEntry> files;           // sorted by (partition, path bytes)
   std::vector<InputPartition> partitions;  // sorted by partition path
   std::int64_t bytes = 0;
+  std::string path;          // the first that the spec names, absolute
   std::string table;         // root folder, if the input is a table of ours
   std::int64_t version = 0;  // of that table; 0 otherwise
 };

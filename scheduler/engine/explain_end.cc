@@ -257,7 +257,8 @@ void AddFailure(const EndedTask& ended, std::vector<std::string>& sentences) {
     return;
   }
   // The message of these names them already.
-  const bool plain = failure.kind == "exit" || failure.kind == "signal" || failure.kind.empty();
+  const bool plain = failure.kind == "exit" || failure.kind == "signal" || failure.kind.empty() ||
+                     failure.message.starts_with(failure.kind + ": ");
   sentences.push_back(fmt::format("try {} failed{}: {}", number, plain ? "" : ", " + failure.kind,
                                   failure.message.empty() ? "no reason" : failure.message));
   sentences.push_back(NoRetrySentence(ended, failure));

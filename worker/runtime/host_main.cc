@@ -227,6 +227,10 @@ class Host {
         fmt::format("a{}-{}", spec.id.value, wire::IncarnationHex(spec.incarnation));
     context.threads = std::max(spec.places, 1);
     context.memory_cap = spec.limits.memory_bytes;
+    if (context.memory_cap.value_or(kLeastMemoryBytes) < kLeastMemoryBytes) {
+      return MakeError(OperatorErrorCode::kBadSpec,
+                       "limits.memory is too small for a native operator: 16MiB at least");
+    }
     context.cancelled = &cancelled_;
     context.progress = &progress_;
     context.leave_to_publish = [this] { return AskLeave(); };

@@ -589,7 +589,10 @@ TEST(Aggregate, BadSpecsAndInputsAreNamed) {
   };
   const std::pair<Json, Json> cases[] = {
       {with("/keys", {"nope"}),
-       {{"code", "bad_spec"}, {"reason", "missing_column"}, {"column", "nope"}}},
+       {{"code", "bad_spec"},
+        {"reason", "missing_column"},
+        {"column", "nope"},
+        {"file", h.dir.At("lake")}}},
       {with("/features/0", {{"name", "s"}, {"fn", "sum"}, {"col", "t"}}), {{"code", "bad_spec"}}},
       {with("/features/0", {{"name", "s"}, {"fn", "mode"}, {"col", "t"}}), {{"code", "bad_spec"}}},
       {with("/features/0/where", "v >"), {{"code", "bad_spec"}}},

@@ -97,6 +97,13 @@ TEST(ExplainEnd, Failures) {
          h.Finish("a", outcome::Failed{"signal", "ended by SIGKILL (9)", -1, 9});
        },
        "a", "try 1 failed: ended by SIGKILL (9) | not tried again: retries is 0"},
+      {DagOf(Exec("a")),
+       [](EngineHarness& h) {
+         h.Finish("a", outcome::Failed{"bad_input", "bad_input: a.csv, line 4: torn", -1, 0});
+       },
+       "a",
+       "try 1 failed: bad_input: a.csv, line 4: torn | not tried again: no_retry_on covers "
+       "bad_input"},
       {DagOf(Exec("a")), [](EngineHarness& h) { h.Finish("a", outcome::TimedOut{}); }, "a",
        "try 1 failed, attempt: timeout reached | not tried again: retries is 0"},
   });

@@ -276,6 +276,60 @@ TEST(Convert, AnInferredSchemaIsPinned) {
   EXPECT_EQ(report["error"]["line"], 2);
 }
 
+TEST(Convert, ColumnsLeftOutAreNamedForEveryFormat) {
+  OperatorHarness h;
+  h.dir.Write("a.csv", kCsv);
+  h.dir.Write("a.jsonl", kJsonLines);
+  ASSERT_EQ(h.Report(Spec("a.csv", "whole"))["outcome"], "published");
+  h.dir.Write("a.parquet", h.dir.Files("whole/data").begin()->second);
+  for (const char* input : {"a.csv", "a.jsonl", "a.parquet"}) {
+    Json spec = Spec(input, std::string("of_") + input);
+    spec["schema"] = {{"n", "int64"}, {"at", "timestamp"}};
+    const Json report = h.Report(spec);
+    ASSERT_EQ(report["outcome"], "published") << report;
+    ASSERT_EQ(report["warnings"].size(), 1u) << report;
+    const std::string warning = report["warnings"][0];
+    EXPECT_TRUE(warning.starts_with(std::string(input) + ": not in the schema and left out: "))
+        << warning;
+    EXPECT_NE(warning.find("\"user\""), std::string::npos);
+    EXPECT_NE(warning.find("\"x\""), std::string::npos);
+  }
+}
+
+TEST(Convert, AMemberThatNoLineHasIsNamed) {
+  OperatorHarness h;
+  h.dir.Write("in/a.jsonl", "{\"id\":1,\"usr\":\"a\"}\n");
+  h.dir.Write("in/b.jsonl", "{\"id\":2,\"usr\":\"b\"}\n");
+  Json spec = Spec("in");
+  spec["schema"] = {{"id", "int64"}, {"user", "string"}};
+  const Json error = h.Report(spec)["error"];
+  EXPECT_EQ(error["code"], "bad_spec") << error;
+  EXPECT_EQ(error["reason"], "missing_column");
+  EXPECT_EQ(error["column"], "user");
+  EXPECT_NE(error["hint"].get<std::string>().find("usr"), std::string::npos) << error;
+  EXPECT_TRUE(h.Rows("t").contains("error"));
+  // One line of one file is enough; a file without lines says nothing.
+  h.dir.Write("in/b.jsonl", "{\"id\":2,\"usr\":\"b\"}\n{\"user\":null}\n");
+  EXPECT_EQ(h.Report(spec)["outcome"], "published");
+  h.dir.Write("empty.jsonl", "");
+  spec["in"]["path"] = "empty.jsonl";
+  EXPECT_EQ(h.Report(spec)["outcome"], "published");
+}
+
+// Of a pinned schema nobody misspelled anything.
+TEST(Convert, AMemberOfThePinnedSchemaMayHaveNoValue) {
+  OperatorHarness h;
+  Json spec = Spec("a.jsonl");
+  spec["schema"] = "infer_once";
+  h.dir.Write("a.jsonl", "{\"id\":1,\"user\":\"a\"}\n");
+  ASSERT_EQ(h.Report(spec)["outcome"], "published");
+  h.dir.Write("a.jsonl", "{\"id\":2}\n");
+  const Json report = h.Report(spec);
+  EXPECT_EQ(report["outcome"], "published") << report;
+  EXPECT_EQ(report["warnings"],
+            Json({"a.jsonl: no line has a member \"user\", the column is null"}));
+}
+
 // Readers take a partition column from the path, so the data's own would be lost.
 TEST(Convert, AnInferredColumnIsNoPartitionColumn) {
   OperatorHarness h;

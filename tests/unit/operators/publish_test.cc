@@ -219,10 +219,14 @@ TEST(Compact, ATableThatIsNoneIsNamed) {
   Json spec = CompactSpec();
   EXPECT_EQ(h.Report(spec)["error"]["code"], "io");
   LoadLake(h);
-  spec["sort"] = {"nope"};
-  const Json error = h.Report(spec)["error"];
-  EXPECT_EQ(error["code"], "bad_spec") << error;
-  EXPECT_EQ(FileCount(h, "lake"), 12u);
+  for (const int least : {1, 1000}) {  // with work to do, and without
+    spec["sort"] = {"nope"};
+    spec["min_inputs"] = least;
+    const Json error = h.Report(spec)["error"];
+    EXPECT_EQ(error["code"], "bad_spec") << error;
+    EXPECT_EQ(error["column"], "nope");
+    EXPECT_EQ(FileCount(h, "lake"), 12u);
+  }
 }
 
 TEST(Expect, EveryCheckPassesAndFails) {
@@ -270,6 +274,8 @@ TEST(Expect, EveryCheckPassesAndFails) {
     }
     ASSERT_TRUE(report.contains("error")) << c.check << report;
     EXPECT_EQ(report["error"]["code"], "check") << c.check << report;
+    EXPECT_EQ(report["error"]["file"], h.dir.At("t"));
+    EXPECT_EQ(report["error"]["hint"], "the report has all checks");
     EXPECT_FALSE(report["error"]["detail"]["results"][0]["success"].get<bool>());
     spec["on_fail"] = "warn";
     EXPECT_EQ(h.Report(spec)["warnings"].size(), 1u) << c.check;
@@ -293,11 +299,17 @@ TEST(Expect, WhatCannotBeCheckedNeverPasses) {
         h.Report({{"type", "expect"}, {"in", {{"path", "t"}}}, {"suite", Json::array({check})}});
     ASSERT_TRUE(report.contains("error")) << check << report;
     EXPECT_EQ(report["error"]["code"], code) << check << report;
+    if (check.value("col", "") == "nope") {
+      EXPECT_EQ(report["error"]["file"], h.dir.At("t"));
+    }
   }
-  EXPECT_EQ(h.Report({{"type", "expect"}, {"in", {{"path", "none"}}}, {"suite", Json::array()}})
-                .at("error")
-                .at("code"),
-            "io");
+  const auto code = [&h](const char* table, const Json& suite) {
+    return h.Report({{"type", "expect"}, {"in", {{"path", table}}}, {"suite", suite}})
+        .at("error")
+        .at("code");
+  };
+  EXPECT_EQ(code("none", Json::array({{{"type", "unique"}, {"col", "k"}}})), "io");
+  EXPECT_EQ(code("t", Json::array()), "bad_spec");
 }
 
 TEST(Expect, ResultsDoNotDependOnThreads) {
