@@ -11,8 +11,8 @@ import signal
 import harness
 from harness import wait
 
-# Enough work that three tasks are caught running, also where looking is slow.
-# Enough to be caught in the middle; ThreadSanitizer makes every row several times slower.
+# Enough work that three tasks are caught running, also where looking is slow. ThreadSanitizer makes
+# every row several times slower.
 ROWS = 40_000 if "TSAN_OPTIONS" in os.environ else 200_000
 PARTS = 24
 
