@@ -165,6 +165,10 @@ std::string SkipSentence(const EndedTask& ended) {
   if (why == "when") return fmt::format("its condition was false: when {}", task.when);
   if (why == "map_empty") return "map.over gave no items, and on_empty is skip";
   if (why == "map_stopped") return "max_failures of its map was reached before it started";
+  if (why == "cancelled" && ended.row.cycle_failures > 0) {
+    return fmt::format("try {} failed; not tried again: {}", ended.row.try_number,
+                       StopSentence(ended));
+  }
   if (why == "cancelled") return fmt::format("not started: {}", StopSentence(ended));
   if (why == "task") return TaskSkipped(ended);
   return why;
@@ -211,8 +215,7 @@ Failure ReadFailure(const std::string& text) {
 bool EndedByTotal(const EndedTask& ended) {
   const TaskInstanceRow& row = ended.row;
   const std::optional<Duration> limit = TaskOf(ended).total_timeout;
-  // What was told to stop while it waited for its next try had one coming.
-  if (!limit || !row.cycle_started_at || !row.ended_at || !row.skip_reason.empty()) return false;
+  if (!limit || !row.cycle_started_at || !row.ended_at) return false;
   RetryPolicy policy = TaskOf(ended).retry;
   const int spread = policy.jitter == RetryJitter::kPlusMinus ? policy.plus_minus_thousandths : 0;
   policy.jitter = RetryJitter::kNone;

@@ -217,9 +217,9 @@ TEST(ExplainEnd, TotalTimeoutGoesBeforeALaterStop) {
   };
   Check({
       {DagOf(Exec("a", fields) + other), life, "a",
-       "try 1 failed: exit code 1 | not tried again: total_timeout would be over before"},
+       "try 1 failed: it went wrong | not tried again: total_timeout would be over before"},
       {DagOf(Exec("a", waits) + other), life, "a",
-       "try 1 failed: exit code 1 | not tried again: the run was cancelled by ana"},
+       "try 1 failed; not tried again: the run was cancelled by ana"},
   });
 }
 

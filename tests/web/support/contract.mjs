@@ -28,8 +28,8 @@ const rowOf = (method, path) =>
 
 const told = ([error]) => `${error.instancePath} ${error.message} ${JSON.stringify(error.params)}`;
 
-// What is wrong with the body of a request; null if nothing is. Only a server that reads as strictly
-// as ours would tell.
+// What is wrong with the body of a request; null if nothing is. Only a server that reads as
+// strictly as ours would tell.
 export function requestFaultOf(method, path, text) {
   const row = rowOf(method, path);
   const wanted = row?.item[method.toLowerCase()].requestBody;
