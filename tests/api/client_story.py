@@ -33,12 +33,21 @@ def refused(kind, call, *words, **more):
     raise AssertionError(f"{call} {words} was not refused as {kind.__name__}")
 
 
-def ended(dag_id, run_id):
-    while True:
-        run = RUNS.get_dag_run(dag_id, run_id)
-        if run.state in ("success", "failed"):
-            return run
+def until(look, what):
+    """The first answer that is not None; looks again and again, for three minutes at most."""
+    end = time.monotonic() + 180
+    while (found := look()) is None:
+        if time.monotonic() > end:
+            raise AssertionError(f"not in time: {what}")
         time.sleep(0.05)
+    return found
+
+
+def ended(dag_id, run_id):
+    def look():
+        run = RUNS.get_dag_run(dag_id, run_id)
+        return run if run.state in ("success", "failed") else None
+    return until(look, f"the end of {run_id}")
 
 
 def read_dags():
@@ -116,8 +125,7 @@ def backfill():
                                    reprocess_behavior="none", max_active_runs=2)
     expect(FILLS.create_backfill_dry_run(body).total_entries, 3, "preview")
     made = FILLS.create_backfill(body)
-    while FILLS.get_backfill(made.id).completed_at is None:
-        time.sleep(0.05)
+    until(lambda: FILLS.get_backfill(made.id).completed_at, "the end of the backfill")
     assert made.id in {one.id for one in FILLS.list_backfills(dag_id="hello").backfills}
     expect(RUNS.get_dag_runs("hello", run_type=["backfill"]).total_entries, 3, "runs of it")
 

@@ -225,7 +225,8 @@ class ApiTest(harness.DaemonTest):
             status = self.answer("POST", "/auth/login", {"token": "nm_wrong"}, token=False)[0]
         self.assertEqual(status, 429)
 
-    def test_clear(self):
+    def failed_run(self):
+        """A run of the DAG c whose task `flaky` failed, and the file that it needs."""
         d = self.daemon
         marker = d.folder / "marker"
         d.apply({"dag_id": "c", "tasks": [
@@ -235,6 +236,11 @@ class ApiTest(harness.DaemonTest):
             {"id": "after", "type": "noop", "depends_on": ["flaky"]}]})
         run_id = d.trigger("c")
         self.assertEqual(d.ended("c", run_id)["state"], "failed")
+        return run_id, marker
+
+    def test_clear(self):
+        d = self.daemon
+        run_id, marker = self.failed_run()
         self.assertEqual(d.states("c", run_id), {"first": "success", "flaky": "failed",
                                                  "after": "upstream_failed"})
         marker.touch()
@@ -261,13 +267,7 @@ class ApiTest(harness.DaemonTest):
 
     def test_clear_outlasts_a_restart(self):
         d = self.daemon
-        marker = d.folder / "marker"
-        d.apply({"dag_id": "c", "tasks": [
-            {"id": "first", "type": "noop"},
-            {"id": "flaky", "type": "exec", "depends_on": ["first"],
-             "argv": ["/bin/sh", "-c", f"test -e {marker}"]}]})
-        run_id = d.trigger("c")
-        d.ended("c", run_id)
+        run_id, marker = self.failed_run()
         d.call("PATCH", "/dags/c", {"is_paused": True})
         d.call("POST", "/dags/c/clearTaskInstances",
                {"dag_run_id": run_id, "dry_run": False})
