@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <list>
 #include <thread>
 #include <utility>
@@ -20,6 +23,7 @@ namespace beast = boost::beast;
 using tcp = asio::ip::tcp;
 
 constexpr std::size_t kMaxConnections = 1'500;
+constexpr std::chrono::milliseconds kFarewell{300};
 
 class BeastServer : public HttpServer {
  public:
@@ -47,7 +51,8 @@ class BeastServer : public HttpServer {
     });
     shared_.feed->Stop();
     shared_.pool.Stop();
-    io_.stop();
+    // What the handlers have answered is on its way to the I/O thread, before this job.
+    asio::post(io_, [this] { LeaveWhenWritten(); });
     thread_.join();
   }
 
@@ -82,6 +87,22 @@ class BeastServer : public HttpServer {
     if (error) return false;
     port_ = acceptor_.local_endpoint(error).port();
     return true;
+  }
+
+  // Whoever has asked gets the answer, above all the one who asked for the stop; but one that reads
+  // slowly holds nobody up.
+  void LeaveWhenWritten() {
+    if (shared_.writing == 0) return Leave();
+    shared_.on_written = [this] { Leave(); };
+    farewell_.expires_after(kFarewell);
+    farewell_.async_wait([this](beast::error_code) { Leave(); });
+  }
+
+  void Leave() {
+    for (const auto& one : sessions_) {
+      if (const std::shared_ptr<HttpSession> session = one.lock()) session->Close();
+    }
+    io_.stop();
   }
 
   void Accept() {
@@ -125,8 +146,12 @@ class BeastServer : public HttpServer {
 
   HttpShared shared_;  // outlives the connections, which io_ holds
   asio::io_context io_{1};
+  // While handlers think, a server that accepts nothing more has nothing else to do, and still goes
+  // on for their answers.
+  asio::executor_work_guard<asio::io_context::executor_type> stays_{io_.get_executor()};
   std::list<std::weak_ptr<HttpSession>> sessions_;
   tcp::acceptor acceptor_;
+  asio::steady_timer farewell_{io_};
   std::thread thread_;
   int port_ = 0;
 };

@@ -36,7 +36,8 @@ class HttpServer {
   virtual int port() const = 0;
   // Begins to answer; one context per handler thread.
   virtual Status Start(const MakeContext& make_context) = 0;
-  // Answers what is in work for up to `grace`, then closes everything. Idempotent.
+  // Accepts nothing more, waits for the handlers, gives their answers 300 ms to be read, then
+  // closes everything. Idempotent.
   virtual void Stop() = 0;
 };
 

@@ -310,8 +310,12 @@ void HttpSession::Send(HttpResponse response) {
   if (response.status != 204 && response.status != 304) message->content_length(size);
   message->keep_alive(keep_alive_);
   stream_.expires_after(kWriteDeadline);
+  shared_.writing += 1;
   http::async_write(stream_, *message,
                     [self = shared_from_this(), message](beast::error_code error, std::size_t) {
+                      HttpShared& shared = self->shared_;
+                      shared.writing -= 1;
+                      if (shared.writing == 0 && shared.on_written) shared.on_written();
                       if (error || !self->keep_alive_) return self->Close();
                       self->Begin();
                     });

@@ -11,6 +11,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,10 @@ struct HttpShared {
   RateLimit logins;  // wrong ones, by source
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::size_t> connections{0};
+
+  // Of the I/O thread: answers that are being written, and what is called when the last one was.
+  int writing = 0;
+  std::function<void()> on_written;
 };
 
 class HttpSession : public std::enable_shared_from_this<HttpSession>, public StreamSink {
