@@ -114,18 +114,33 @@ Result<command::ReplyBody> EventLoop::Call(Request request, Duration timeout) {
 }
 
 Status EventLoop::Look(std::function<void(const Engine&, Instant now)> look, Duration timeout) {
-  auto done = std::make_shared<std::promise<void>>();
-  std::future<void> future = done->get_future();
+  const auto visit = std::make_shared<Visit>();
+  visit->look = std::move(look);
+  std::future<Status> future = visit->done.get_future();
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return Leaving();
+    visits_.push_back(visit);
+    boost::asio::post(io_, [this] { ShowVisitors(); });
   }
-  boost::asio::post(io_, [this, look = std::move(look), done] {
-    look(engine_, WallNow());
-    done->set_value();
-  });
-  if (future.wait_for(timeout) != std::future_status::ready) return TimedOut(timeout);
-  return Ok();
+  if (future.wait_for(timeout) != std::future_status::ready) {
+    const std::lock_guard lock(mutex_);
+    if (std::erase(visits_, visit) > 0) return TimedOut(timeout);
+  }
+  // Answered, or begun: what it looks with belongs to the caller, who may not leave before its end.
+  return future.get();
+}
+
+void EventLoop::ShowVisitors() {
+  std::vector<std::shared_ptr<Visit>> visits;
+  {
+    const std::lock_guard lock(mutex_);
+    visits = std::exchange(visits_, {});
+  }
+  for (const auto& visit : visits) {
+    visit->look(engine_, WallNow());
+    visit->done.set_value(Ok());
+  }
 }
 
 Status EventLoop::Write(std::vector<StoreRow> rows, Duration timeout) {
@@ -169,6 +184,8 @@ void EventLoop::Close() {
   pending_.clear();
   for (auto& writer : writers_) writer->set_value(Leaving());
   writers_.clear();
+  for (const auto& visit : visits_) visit->done.set_value(Leaving());
+  visits_.clear();
 }
 
 EventLoop::Batch EventLoop::TakeBatch() {

@@ -61,6 +61,10 @@ class EventLoop : public Mailbox {
     std::promise<Result<command::ReplyBody>> promise;
     std::function<std::vector<StoreRow>(const Result<command::ReplyBody>&)> rows;
   };
+  struct Visit {
+    std::function<void(const Engine&, Instant now)> look;
+    std::promise<Status> done;
+  };
   struct Batch {
     std::vector<Event> events;
     std::vector<StoreRow> rows;
@@ -70,6 +74,7 @@ class EventLoop : public Mailbox {
 
   void Wake();
   void WakeSoon();
+  void ShowVisitors();
   Batch TakeBatch();
   void Enrich(Event& event, Instant now);
   std::optional<event::LoadedRun> LoadFinished(RunKey run);
@@ -99,6 +104,7 @@ class EventLoop : public Mailbox {
   std::map<RequestId, Pending> pending_;
   std::vector<StoreRow> extra_rows_;
   std::vector<std::shared_ptr<std::promise<Status>>> writers_;
+  std::vector<std::shared_ptr<Visit>> visits_;
   RequestId last_request_;
   bool woken_ = false;
   bool soon_set_ = false;
