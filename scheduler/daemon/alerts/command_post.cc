@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,33 @@ namespace {
 
 constexpr int kLookMs = 50;
 constexpr std::size_t kMaxTail = 400;  // bytes of stderr that are kept
+
+// The alert as a file of its own that lives in memory: whether, when and how much of it the program
+// reads is its own affair. A pipe would hold a long alert up, and a program that ends without
+// reading would send SIGPIPE. -1 if there is no descriptor or no room.
+class Input {
+ public:
+  explicit Input(std::string_view text) : fd_(memfd_create("alert", MFD_CLOEXEC)) {
+    std::size_t done = 0;
+    while (fd_ >= 0 && done < text.size()) {
+      const ssize_t n =
+          pwrite(fd_, text.data() + done, text.size() - done, static_cast<off_t>(done));
+      if (n > 0) done += static_cast<std::size_t>(n);
+      if (n < 0 && errno != EINTR) Close();
+    }
+  }
+  ~Input() { Close(); }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  void Close() {
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
+  }
+  int fd_;
+};
 
 // Both ends close with it.
 struct Pipe {
@@ -54,7 +82,7 @@ struct SpawnSetup {
   SpawnSetup& operator=(const SpawnSetup&) = delete;
 };
 
-int Spawn(const CommandRun& run, const Pipe& in, const Pipe& err, pid_t& pid) {
+int Spawn(const CommandRun& run, const Input& in, const Pipe& err, pid_t& pid) {
   SpawnSetup setup;
   posix_spawnattr_setflags(&setup.attributes,
                            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
@@ -63,7 +91,7 @@ int Spawn(const CommandRun& run, const Pipe& in, const Pipe& err, pid_t& pid) {
   posix_spawnattr_setsigdefault(&setup.attributes, &set);
   sigemptyset(&set);
   posix_spawnattr_setsigmask(&setup.attributes, &set);
-  posix_spawn_file_actions_adddup2(&setup.actions, in.end[0], 0);
+  posix_spawn_file_actions_adddup2(&setup.actions, in.fd(), 0);
   posix_spawn_file_actions_addopen(&setup.actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&setup.actions, err.end[1], 2);
   posix_spawn_file_actions_addclosefrom_np(&setup.actions, 3);
@@ -127,10 +155,10 @@ CommandEnd EndOf(int status, const std::string& tail, const Watchdog::Flight& fl
 
 CommandEnd RunCommand(const CommandRun& run, const Watchdog::Flight& flight) {
   CommandEnd end;
-  Pipe in;
+  const Input in(run.input);
   Pipe err;
-  if (in.end[0] < 0 || err.end[0] < 0) {
-    end.error = "no descriptors are left";
+  if (in.fd() < 0 || err.end[0] < 0) {
+    end.error = "no descriptors or no memory are left";
     return end;
   }
   fcntl(err.end[0], F_SETFL, O_NONBLOCK);
@@ -140,11 +168,7 @@ CommandEnd RunCommand(const CommandRun& run, const Watchdog::Flight& flight) {
     end.error = fmt::format("{} cannot be started: {}", run.argv[0], std::strerror(error));
     return end;
   }
-  in.Close(0);
   err.Close(1);
-  // Fits into the pipe, so it does not block; a program that reads nothing is its own affair.
-  [[maybe_unused]] const ssize_t written = write(in.end[1], run.input.data(), run.input.size());
-  in.Close(1);
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   std::string tail;
   Await(pidfd, err.end[0], flight, tail);

@@ -15,7 +15,7 @@ namespace nightmill {
 struct CommandRun {
   std::vector<std::string> argv;  // argv[0]: absolute path
   std::vector<std::pair<std::string, std::string>> env;
-  std::string input;  // less than a pipe holds (64 KiB)
+  std::string input;  // any length; the program may read it or not
 };
 
 struct CommandEnd {
