@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -227,6 +228,7 @@ int Serve(Cli& cli, const ServerOptions& options) {
   const Status worker = CheckWorker(daemon_options);
   if (!worker.ok()) return Fail(worker.error());
   umask(0077);
+  signal(SIGPIPE, SIG_IGN);  // whoever read our log may go; the daemon stays
   SetUpLog(*config);
   // First of all, because a start that is refused for its port leaves nothing behind.
   Result<std::unique_ptr<HttpServer>> http = HttpServer::Listen(HttpOptionsOf(*config, options));

@@ -169,14 +169,16 @@ class Daemon(Sandbox):
         self.process = None
         self.port = 0
 
-    def start(self):
+    def start(self, output=None):
+        """Waits until it answers. `output`: a descriptor for what it prints, else its log file."""
         known = self.state / "server.json"
         known.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [NIGHTMILL, "server", "--dev", "--listen", f"127.0.0.1:{self.port}",
                  "--requests-per-second", "0", *self.words],
-                env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output or log,
+                stderr=output or log)
         wait(lambda: self.process.poll() is not None or known.exists(), "server.json")
         if self.process.poll() is not None:
             raise AssertionError(f"the daemon did not start:\n{self.log.read_text()}")

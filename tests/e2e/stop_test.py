@@ -131,6 +131,15 @@ class StopTest(harness.DaemonTest):
                 self.daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.daemon.signal()[0], 0)
 
+    def test_whoever_read_the_log_may_go(self):
+        d = self.daemon
+        d.signal()
+        reader, writer = os.pipe()
+        d.start(writer)
+        os.close(writer)
+        os.close(reader)
+        self.assertEqual(d.signal()[0], 0)  # and it says that it stops
+
     def test_stop_with_cancel(self):
         # A task deaf to TERM is killed after its grace.
         d = self.daemon
