@@ -18,6 +18,7 @@ import subprocess
 import threading
 import time
 import unittest
+from urllib.parse import quote
 
 import harness
 from harness import wait
@@ -510,6 +511,33 @@ class AlertsTest(unittest.TestCase):
         self.assertIsNotNone(row["landed_at"])
         status, answer = self.daemon.request("GET", "/api/v2/slas?state=late")
         self.assertEqual(status, 400, answer)
+        self.look_back(run, warning, row["landed_at"])
+
+    def look_back(self, run, warning, landed_at):
+        """The list of misses has the one that was warned of, missed and resolved."""
+        path = f"/slaMisses?dag_id=late&dag_run_id={quote(run)}&state=resolved"
+        listed = self.daemon.get(path)
+        self.assertEqual(listed["total_entries"], 1)
+        miss, = listed["sla_misses"]
+        self.assertEqual((miss["dag_run_id"], miss["sla"], miss["kind"], miss["cause"],
+                          miss["severity"], miss["deadline"], miss["resolved_at"]),
+                         (run, "soon", "within", "time", "critical", warning["deadline"],
+                          landed_at))
+        self.assertGreater(miss["late_by_seconds"], 0)
+        self.assertLess(miss["warned_at"], miss["missed_at"])
+        for name in ("task_list", "blocking_task_list", "predicted_finish"):
+            self.assertEqual(miss[name], warning[name], name)
+        event = self.daemon.get(f"/eventLogs/{miss['sla_miss_id']}")
+        self.assertEqual((event["event"], event["dag_id"]), ("sla.state", "late"))
+        for empty in ("/slaMisses?state=warned&state=missed", "/slaMisses?dag_id=other"):
+            self.assertEqual(self.daemon.get(empty), {"sla_misses": [], "total_entries": 0})
+        for bad in ("state=met", f"dag_run_id={quote(run)}", "order_by=deadline", "limit=0x"):
+            status, answer = self.daemon.request("GET", f"/api/v2/slaMisses?{bad}")
+            self.assertEqual(status, 400, (bad, answer))
+        table = self.daemon.cli("sla", "misses", "--dag", "late", "--run", run)
+        self.assertRegex(table.stdout, r"late +soon +\S+ +.* resolved +[\d.]+ +time +work")
+        raw = self.daemon.cli("sla", "misses", "--output", "json")
+        self.assertEqual(json.loads(raw.stdout)["sla_misses"], [miss])
 
     def sla(self, dag_id):
         row, = self.daemon.get(f"/slas?dag_id={dag_id}")["slas"]
