@@ -297,17 +297,34 @@ class AlertsTest(unittest.TestCase):
         status_code, answer = self.daemon.request(
             "POST", f"/api/v2/deliveries/{row['delivery_id']}/redeliver", {})
         self.assertEqual(status_code, 409, answer)
+        off, dead = self.attention()
+        self.assertEqual((off["kind"], off["name"]), ("notifier_disabled", "gone"))
+        self.assertRegex(off["message"], "410 Gone; nightmill alert test gone turns it on again")
+        self.assertEqual((dead["kind"], dead["name"], dead["since"]),
+                         ("delivery_dead", row["delivery_id"], row["ended_at"]))
+        self.assertRegex(dead["message"], f"test did not reach gone: .* 410.*turn that notifier on"
+                                          f" first.*alert redeliver {row['delivery_id']}")
         # So it stays over a restart.
         self.daemon.kill()
         self.daemon.start()
         self.assertFalse(self.notifier("gone")["enabled"])
         status[0] = 200
+        self.assertEqual([item["kind"] for item in self.attention()],
+                         ["notifier_disabled", "delivery_dead"])
         self.assertEqual(self.tried(self.sample("gone"))["state"], "delivered")
         self.assertTrue(self.notifier("gone")["enabled"])
+        self.assertEqual([item["kind"] for item in self.attention()], ["delivery_dead"])
         self.daemon.call("POST", f"/deliveries/{row['delivery_id']}/redeliver", {})
         again = self.tried(row["delivery_id"], tries=2)
         self.assertEqual(again["state"], "delivered")
         self.assertEqual(gone.ids().count(row["delivery_id"]), 2)
+        self.assertEqual(self.attention(), [])
+
+    def attention(self):
+        status, home = self.daemon.request("GET", "/ui/home")
+        self.assertEqual(status, 200, home)
+        self.assertEqual(home["attention_total"], len(home["attention"]))
+        return home["attention"]
 
     def test_retry_after_is_obeyed(self):
         """429 with Retry-After: neither this nor any other message of the notifier comes before."""

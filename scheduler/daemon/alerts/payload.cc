@@ -167,6 +167,8 @@ AlertId AlertOfDeliveryId(std::string_view id) {
   return ours && number > 0 ? AlertId(number) : AlertId();
 }
 
+std::string DisabledKey(std::string_view notifier) { return fmt::format("notifier:{}", notifier); }
+
 AlertRow SampleAlert(std::string_view notifier) {
   AlertRow alert;
   alert.type = AlertType::kTest;

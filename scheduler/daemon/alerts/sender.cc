@@ -24,8 +24,6 @@ constexpr Duration kTryAgain{1'000};     // after a failure of our own store
 constexpr Duration kLongestNap{60'000};  // wall time may be set meanwhile
 constexpr std::string_view kGone = "its receiver answered 410 Gone";
 
-std::string KeyOfNotifier(std::string_view name) { return fmt::format("notifier:{}", name); }
-
 // Signals are for the main thread; a closed connection is an error code, not a signal.
 void BlockSignals() {
   sigset_t set;
@@ -86,7 +84,7 @@ Status AlertSender::Start() {
 Status AlertSender::LoadChannels() {
   for (const Notifier& notifier : options_.config.notifiers) {
     const std::string& name = notifier.rule.name;
-    NM_ASSIGN_OR_RETURN(const auto off, queries_->LastAlert(KeyOfNotifier(name)));
+    NM_ASSIGN_OR_RETURN(const auto off, queries_->LastAlert(DisabledKey(name)));
     NM_ASSIGN_OR_RETURN(const NotifierRecord record, queries_->RecordOf(name));
     const std::lock_guard lock(mutex_);
     Channel& channel = channels_[name];
@@ -335,7 +333,7 @@ void AlertSender::Disable(const Notifier& notifier, std::vector<StoreRow> rows) 
   event::PostAlert post;
   post.alert.type = AlertType::kNotifierDisabled;
   post.alert.severity = Severity::kError;
-  post.alert.dedup_key = KeyOfNotifier(name);
+  post.alert.dedup_key = DisabledKey(name);
   const nlohmann::json data = {
       {"notifier", name},
       {"message", fmt::format("{}; nightmill alert test {} turns it on again", kGone, name)}};
