@@ -507,6 +507,8 @@ class AlertsTest(unittest.TestCase):
         self.assertEqual((warning["dag_run_id"], warning["severity"], warning["cause"]),
                          (run, "critical", "time"))
         self.assertEqual(warning["task_list"], ["work", "after"])
+        self.assertEqual(warning["links"], {
+            "run": f"http://127.0.0.1:{self.daemon.port}/dags/late/runs/{quote(run, safe='')}"})
         self.assertEqual([task["task_id"] for task in warning["blocking_task_list"]], ["work"])
         self.daemon.start()
         awaited("sla.missed")

@@ -31,13 +31,13 @@ void BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>& rows,
-                       Instant now) {
+HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>& rows, Instant now,
+                       std::string_view page) {
   const DeliveryView& first = rows.front();
   HttpMessage message;
   switch (notifier.type) {
     case Notifier::Type::kWebhook: {
-      message.body = WebhookBody(first.alert);
+      message.body = WebhookBody(first.alert, page);
       const std::string id = DeliveryId(first.alert, notifier.rule.name);
       const std::string at =
           std::to_string(std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
@@ -49,11 +49,11 @@ HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>
     case Notifier::Type::kSlack: {
       std::vector<AlertRow> alerts;
       for (const DeliveryView& row : rows) alerts.push_back(row.alert);
-      message.body = SlackBody(alerts);
+      message.body = SlackBody(alerts, page);
       break;
     }
     case Notifier::Type::kPagerduty:
-      message.body = PagerdutyBody(first.alert, notifier.rule.name, notifier.routing_key);
+      message.body = PagerdutyBody(first.alert, notifier.rule.name, notifier.routing_key, page);
       break;
     case Notifier::Type::kCommand:
       CHECK(false);
@@ -273,7 +273,7 @@ TryResult AlertSender::TryHttp(const Job& job) {
       Locate(notifier.target, options_.config.allow, job.rows.front().delivery.tries, flight);
   if (!address.ok()) return NoAnswer(address.error().message);
   const HttpAnswer answer =
-      Post(notifier.target, *address, MessageFor(notifier, job.rows, options_.now()),
+      Post(notifier.target, *address, MessageFor(notifier, job.rows, options_.now(), options_.page),
            notifier.ca_file, flight);
   if (answer.status == 0) return NoAnswer(answer.error);
   return JudgeAnswer(notifier.type, answer.status, answer.retry_after, options_.now());
@@ -283,7 +283,7 @@ TryResult AlertSender::TryCommand(const Job& job) {
   const Notifier& notifier = *job.notifier;
   Watchdog::Flight flight(watchdog_, notifier.timeout);
   CommandRun run{notifier.argv, options_.env, ""};
-  run.input = CommandInput(job.rows.front().alert, notifier.rule.name);
+  run.input = CommandInput(job.rows.front().alert, notifier.rule.name, options_.page);
   const CommandEnd end = RunCommand(run, flight);
   TryResult result = NoAnswer(end.error);
   result.status = end.code;
@@ -389,13 +389,13 @@ std::string AlertSender::MessageOf(const AlertRow& alert, std::string_view name)
   if (notifier == nullptr) return {};
   switch (notifier->type) {
     case Notifier::Type::kWebhook:
-      return WebhookBody(alert);
+      return WebhookBody(alert, options_.page);
     case Notifier::Type::kSlack:
-      return SlackBody(std::span(&alert, 1));
+      return SlackBody(std::span(&alert, 1), options_.page);
     case Notifier::Type::kPagerduty:
-      return PagerdutyBody(alert, name, "***");
+      return PagerdutyBody(alert, name, "***", options_.page);
     case Notifier::Type::kCommand:
-      return CommandInput(alert, name);
+      return CommandInput(alert, name, options_.page);
   }
   return {};
 }
