@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "api/access.h"
+#include "api/encoding.h"
 #include "api/page.h"
 #include "core/base/limits.h"
 
@@ -161,6 +162,7 @@ void HttpSession::OnHeader() {
   }
   const Refusal refusal = RefuseHeader(header, raw_header_);
   if (refusal.status != 0) return Refuse(refusal.status, Invalid(refusal.message));
+  knows_gzip_ = UnmarkTags(request_);
   const std::string target(header.target());
   const Status parsed = ParseTarget(target, request_);
   if (!parsed.ok()) return Refuse(400, parsed.error());
@@ -248,6 +250,7 @@ void HttpSession::Handle(ApiContext& context) {
     return;
   }
   keep_alive_ = parser_->get().keep_alive() && served_ < kMaxRequestsPerConnection;
+  Encode(request_, knows_gzip_, response);
   Later(std::move(response));
 }
 

@@ -86,6 +86,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession>, public Str
   const Route* route_ = nullptr;
   std::string allow_;
   bool keep_alive_ = true;
+  bool knows_gzip_ = false;  // its If-None-Match names a compressed answer
   int asked_ = 0;  // how often again_ was set for this request
   int served_ = 0;
   std::atomic<bool> known_{false};

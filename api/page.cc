@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/encoding.h"
 #include "core/base/check.h"
 #include "web/assets.h"
 
@@ -66,7 +67,7 @@ HttpResponse Serve(const WebAsset& asset, const HttpRequest& request) {
     response.content_type.clear();
     return response;
   }
-  if (request.Header("accept-encoding").find("gzip") == std::string_view::npos) {
+  if (!AcceptsGzip(request.Header("accept-encoding"))) {
     response.body = Inflate(asset.gzip);
     return response;
   }

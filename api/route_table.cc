@@ -142,6 +142,8 @@ constexpr std::array kRoutes = {
           PutBackfillCancel},
     Route{"GET", "/api/v2/slas", Role::kViewer, kNone, GetSlas,
           "limit offset order_by dag_id state", Tagging::kEntry},
+    Route{"GET", "/api/v2/slaMisses", Role::kViewer, kNone, GetSlaMisses,
+          "limit offset cursor dag_id dag_run_id state", Tagging::kList},
     Route{"GET", "/api/v2/notifiers", Role::kViewer, kNone, GetNotifiers, "limit offset order_by"},
     Route{"POST", "/api/v2/notifiers/{name}/test", Role::kOperator, kBody, PostNotifierTest},
     Route{"GET", "/api/v2/deliveries", Role::kViewer, kNone, GetDeliveries,

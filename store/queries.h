@@ -108,6 +108,8 @@ class Queries {
 
   // Of an SLA entry the row of its newest slot.
   Result<std::optional<SlaRow>> LastSla(std::string_view dag_id, std::string_view name);
+  // What was warned of and missed. A warning whose SLA was withdrawn stays a warning.
+  Result<Listing<SlaMissView>> SlaMisses(const SlaMissFilter& filter);
 
   // Alerts (queries_alerts.cc). Deliveries newest first; those of one alert by notifier.
   Result<Listing<DeliveryView>> Deliveries(const DeliveryFilter& filter);

@@ -25,6 +25,13 @@ std::optional<Instant> InstantAt(const Row& row, int column) {
   return InstantFromMicros(row.Integer(column));
 }
 
+#define NM_SLA_MISS_TABLES                                                                  \
+  " FROM sla_miss m CROSS JOIN sla s ON s.dag_id = m.dag_id AND s.name = m.name"            \
+  " AND s.slot = m.slot AND s.map_index = m.map_index LEFT JOIN dag_run r ON r.run = s.run" \
+  " WHERE (?1 IS NULL OR m.dag_id = ?1) AND (?2 IS NULL OR s.run = ?2)"                     \
+  " AND (?3 IS NULL OR CASE s.state WHEN 'not_applicable' THEN 'warned' ELSE s.state END"   \
+  " IN (?3, ?4, ?5, ?6, ?7, ?8))"
+
 }  // namespace
 
 // Not in the namespace above: ReadAll finds them by their arguments.
@@ -32,6 +39,15 @@ static Status Read(const Row& from, int& column, DeliveryView& view) {
   NM_RETURN_IF_ERROR(Read(from, column, view.alert));
   NM_RETURN_IF_ERROR(Read(from, column, view.delivery));
   view.run_id = from.Text(column++);
+  return Ok();
+}
+
+static Status Read(const Row& from, int& column, SlaMissView& view) {
+  NM_RETURN_IF_ERROR(Read(from, column, view.miss));
+  NM_RETURN_IF_ERROR(Read(from, column, view.sla));
+  if (view.sla.state == SlaState::kNotApplicable) view.sla.state = SlaState::kWarned;
+  view.run_id = from.Text(column++);
+  view.logical_date = InstantAt(from, column++);
   return Ok();
 }
 
@@ -150,6 +166,28 @@ Result<std::optional<SlaRow>> Queries::LastSla(std::string_view dag_id, std::str
   Statement statement = Ask(kSql);
   statement.Bind(dag_id, name);
   return ReadOne<SlaRow>(statement);
+}
+
+Result<Listing<SlaMissView>> Queries::SlaMisses(const SlaMissFilter& filter) {
+  constexpr int kStates = static_cast<int>(SlaState::kNotApplicable) + 1;
+  static_assert(kStates == 6, "as many as the filter binds");
+  static constexpr std::string_view kRows = "SELECT " NM_SLA_MISS_COLUMNS("m.") ", " NM_SLA_COLUMNS(
+      "s.") ", ifnull(r.run_id, ''), r.logical_date" NM_SLA_MISS_TABLES
+            " AND (?9 IS NULL OR m.miss < ?9) ORDER BY m.miss DESC LIMIT ?10 OFFSET ?11";
+  static constexpr std::string_view kTotal = "SELECT count(*)" NM_SLA_MISS_TABLES;
+  const auto bind = [&](Statement& statement) {
+    statement.Bind(filter.dag_id, filter.run);
+    BindWords(statement, filter.states, kStates);
+  };
+  const auto bind_rows = [&](Statement& statement) {
+    bind(statement);
+    statement.Bind(filter.before.valid() ? std::optional(filter.before) : std::nullopt);
+  };
+  NM_ASSIGN_OR_RETURN(Transaction snapshot, Begin());
+  Listing<SlaMissView> listing;
+  NM_ASSIGN_OR_RETURN(listing.total, ReadTotal(*db_, kTotal, bind));
+  NM_ASSIGN_OR_RETURN(listing.rows, ReadPage<SlaMissView>(*db_, kRows, filter.page, bind_rows));
+  return listing;
 }
 
 }  // namespace nightmill

@@ -88,6 +88,10 @@ void Fields(Of<SlaRow> auto& r, auto&& v) {
     r.warn_at, r.due_at, r.warned_at, r.missed_at, r.landed_at, r.cause);
 }
 
+void Fields(Of<SlaMissRow> auto& r, auto&& v) {
+  v(r.miss, r.dag_id, r.name, r.slot, r.map_index, r.kind, r.predicted_end, r.holdup);
+}
+
 void Fields(Of<AuditRow> auto& r, auto&& v) {
   v(r.id, r.at, r.principal, r.source, r.action, r.target, r.before, r.after, r.result,
     r.request_id, r.hash);
@@ -301,6 +305,7 @@ void Bind(Statement& statement, const EventRow& row) { BindFields(statement, row
 void Bind(Statement& statement, const AlertRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const DeliveryRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const SlaRow& row) { BindFields(statement, row); }
+void Bind(Statement& statement, const SlaMissRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const AuditRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const IdempotencyRow& row) { BindFields(statement, row); }
 void Bind(Statement& statement, const ClockRow& row) { BindFields(statement, row); }
@@ -334,6 +339,7 @@ Status Read(const Row& from, int& column, DeliveryRow& row) {
   return ReadFields(from, column, row);
 }
 Status Read(const Row& from, int& column, SlaRow& row) { return ReadFields(from, column, row); }
+Status Read(const Row& from, int& column, SlaMissRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, AuditRow& row) { return ReadFields(from, column, row); }
 Status Read(const Row& from, int& column, IdempotencyRow& row) {
   return ReadFields(from, column, row);

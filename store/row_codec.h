@@ -65,6 +65,9 @@
   p "dag_id, " p "name, " p "slot, " p "task_id, " p "map_index, " p "run, " p "state, " p    \
     "severity, " p "reference, " p "warn_at, " p "due_at, " p "warned_at, " p "missed_at, " p \
     "landed_at, " p "cause"
+#define NM_SLA_MISS_COLUMNS(p)                                                                   \
+  p "miss, " p "dag_id, " p "name, " p "slot, " p "map_index, " p "kind, " p "predicted_end, " p \
+    "holdup"
 
 namespace nightmill {
 
@@ -84,6 +87,7 @@ void Bind(Statement& statement, const EventRow& row);
 void Bind(Statement& statement, const AlertRow& row);
 void Bind(Statement& statement, const DeliveryRow& row);
 void Bind(Statement& statement, const SlaRow& row);
+void Bind(Statement& statement, const SlaMissRow& row);
 void Bind(Statement& statement, const AuditRow& row);
 void Bind(Statement& statement, const IdempotencyRow& row);
 void Bind(Statement& statement, const ClockRow& row);
@@ -105,6 +109,7 @@ Status Read(const Row& from, int& column, EventRow& row);
 Status Read(const Row& from, int& column, AlertRow& row);
 Status Read(const Row& from, int& column, DeliveryRow& row);
 Status Read(const Row& from, int& column, SlaRow& row);
+Status Read(const Row& from, int& column, SlaMissRow& row);
 Status Read(const Row& from, int& column, AuditRow& row);
 Status Read(const Row& from, int& column, IdempotencyRow& row);
 Status Read(const Row& from, int& column, ClockRow& row);

@@ -177,6 +177,13 @@ Status Write(Connection& db, const SlaRow& row) {
   return Put(db, kSql, row);
 }
 
+// Written once: what was known then does not change.
+Status Write(Connection& db, const SlaMissRow& row) {
+  static constexpr std::string_view kSql =
+      "INSERT INTO sla_miss (" NM_SLA_MISS_COLUMNS("") ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+  return Put(db, kSql, row);
+}
+
 }  // namespace
 
 Status WriteRow(Connection& db, const Change& change) {

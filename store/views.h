@@ -122,17 +122,6 @@ struct TaskView {
   int version = 0;  // pinned dag version of the run; 0 while it is queued
 };
 
-// How many instances of a task are in one unfinished state over all runs pinned to one version. A
-// task's pools and slots are in the source of that version: the caller multiplies.
-struct LiveTaskCount {
-  std::string dag_id;
-  int version = 0;
-  std::string task_id;
-  TaskState state = TaskState::kNone;  // scheduled, queued, running, restarting, deferred,
-                                       // up_for_retry
-  std::int64_t count = 0;
-};
-
 // Attempts of a run or of a task instance whose end nobody knows (outcome "lost").
 struct LostAttempts {
   RunKey run;
@@ -182,6 +171,15 @@ struct NotifierRecord {
   std::optional<Instant> delivered_at;  // the last one
   std::optional<Instant> refused_at;
   std::string last_error;  // of that refusal
+};
+
+// Newest first.
+struct SlaMissFilter {
+  EventId before = {};  // only lower ids; 0: any
+  std::optional<std::string> dag_id = {};
+  std::optional<RunKey> run = {};
+  std::vector<SlaState> states = {};  // of kWarned, kMissed, kResolved; empty: any
+  Page page = {};
 };
 
 struct EventFilter {

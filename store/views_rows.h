@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/model/change.h"
@@ -28,6 +29,25 @@ struct TaskCell {
   std::string task_id;
   TaskState state = TaskState::kNone;
   std::int64_t count = 0;
+};
+
+// How many instances of a task are in one unfinished state over all runs pinned to one version. A
+// task's pools and slots are in the source of that version: the caller multiplies.
+struct LiveTaskCount {
+  std::string dag_id;
+  int version = 0;
+  std::string task_id;
+  TaskState state = TaskState::kNone;  // scheduled, queued, running, restarting, deferred,
+                                       // up_for_retry
+  std::int64_t count = 0;
+};
+
+// A warning or miss with what became of it; run_id is "" without a run.
+struct SlaMissView {
+  SlaMissRow miss;
+  SlaRow sla;
+  std::string run_id;
+  std::optional<Instant> logical_date;  // of the run
 };
 
 // An event with what a reader needs of its run.

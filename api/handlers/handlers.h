@@ -88,6 +88,7 @@ Result<HttpResponse> PostRedeliver(ApiContext&, const HttpRequest&);
 
 // handlers/slas.cc
 Result<HttpResponse> GetSlas(ApiContext&, const HttpRequest&);
+Result<HttpResponse> GetSlaMisses(ApiContext&, const HttpRequest&);
 
 // handlers/auth.cc
 Result<HttpResponse> PostToken(ApiContext&, const HttpRequest&);

@@ -1,5 +1,5 @@
-// Deadlines with their present standing (semantics.md 9): what the engine has armed, else how the
-// last slot ended.
+// Deadlines (semantics.md 9): their present standing, which is what the engine has armed, else how
+// the last slot ended; and what was warned of and missed.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -95,6 +95,52 @@ Result<json> ToJson(ApiContext& context, const SlaStanding& standing, const SlaS
   return out;
 }
 
+// The outcomes that a miss can have.
+std::optional<SlaState> ParseOutcome(std::string_view word) {
+  const std::optional<SlaState> state = ParseSlaState(word);
+  const bool outcome =
+      state == SlaState::kWarned || state == SlaState::kMissed || state == SlaState::kResolved;
+  return outcome ? state : std::nullopt;
+}
+
+// Of a slot without a run the row has the logical date, unless it stands for no slot at all.
+json LogicalDateOf(const SlaMissView& view) {
+  if (view.sla.run.valid()) return JsonOf(view.logical_date);
+  if (view.miss.kind == ToString(SlaKind::kStaleAfter)) return nullptr;
+  return FormatInstant(view.sla.slot);
+}
+
+json ToJson(const SlaMissView& view, const std::string& display_name) {
+  const SlaRow& sla = view.sla;
+  const bool resolved = sla.state == SlaState::kResolved;
+  const json holdup = json::parse(view.miss.holdup, nullptr, false);
+  json late;
+  if (resolved && sla.landed_at) {
+    late = std::chrono::duration<double>(*sla.landed_at - *sla.due_at).count();
+  }
+  return {{"sla_miss_id", view.miss.miss.value},
+          {"dag_id", sla.dag_id},
+          {"dag_display_name", display_name},
+          {"task_id", TextOrNull(sla.task_id)},
+          {"sla", sla.name},
+          {"kind", view.miss.kind},
+          {"severity", ToString(sla.severity)},
+          {"dag_run_id", TextOrNull(view.run_id)},
+          {"logical_date", LogicalDateOf(view)},
+          {"deadline", JsonOf(sla.due_at)},
+          {"state", ToString(sla.state)},
+          // Without a warning it was the due time itself that came.
+          {"cause", sla.cause.empty() ? "time" : sla.cause},
+          {"warned_at", JsonOf(sla.warned_at)},
+          {"missed_at", JsonOf(sla.missed_at)},
+          {"resolved_at", JsonOf(resolved ? sla.landed_at : std::nullopt)},
+          {"late_by_seconds", std::move(late)},
+          {"predicted_finish", JsonOf(view.miss.predicted_end)},
+          {"task_list", holdup.at("task_list")},
+          {"blocking_task_list", holdup.at("blocking_task_list")},
+          {"blocking_task_count", holdup.at("blocking_task_count")}};
+}
+
 // Null deadlines last.
 bool IsSooner(const json& a, const json& b) {
   const auto key = [](const json& row) {
@@ -135,6 +181,32 @@ Result<HttpResponse> GetSlas(ApiContext& context, const HttpRequest& request) {
   }
   std::stable_sort(rows.begin(), rows.end(), IsSooner);
   return PagedResponse(request, "slas", std::move(rows), kOrders);
+}
+
+Result<HttpResponse> GetSlaMisses(ApiContext& context, const HttpRequest& request) {
+  SlaMissFilter filter;
+  NM_ASSIGN_OR_RETURN(filter.page, PageOf(request));
+  NM_ASSIGN_OR_RETURN(const std::optional<Cursor> cursor, CursorOf(request, filter.page));
+  if (cursor) filter.before = EventId(cursor->number);
+  filter.dag_id = request.Query("dag_id");
+  NM_ASSIGN_OR_RETURN(filter.states, WordsQuery(request, "state", ParseOutcome));
+  if (const auto run_id = request.Query("dag_run_id")) {
+    if (!filter.dag_id) {
+      return Invalid("dag_run_id goes with dag_id", "name the DAG of the run too");
+    }
+    NM_ASSIGN_OR_RETURN(const DagRunRow run, RequireRun(context, *filter.dag_id, *run_id));
+    filter.run = run.run;
+  }
+  NM_ASSIGN_OR_RETURN(const Listing<SlaMissView> listing, context.queries.SlaMisses(filter));
+  json rows = json::array();
+  for (const SlaMissView& view : listing.rows) {
+    rows.push_back(ToJson(view, NewestOf(context, view.sla.dag_id)->display_name));
+  }
+  json body = {{"sla_misses", std::move(rows)}, {"total_entries", listing.total}};
+  if (IsFull(listing.rows, filter.page)) {
+    body["next_cursor"] = TextOf(Cursor{listing.rows.back().miss.miss.value, ""});
+  }
+  return JsonResponse(body);
 }
 
 }  // namespace nightmill

@@ -8,6 +8,7 @@
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "scheduler/daemon/alerts/desk.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {
@@ -16,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxAttention = 100;
+constexpr int kMaxDead = 20;
 constexpr int kMaxRunsOfLane = 200;
 constexpr int kMaxRunsOfTimeline = 20'000;
 constexpr Duration kLateAfter{10 * 60 * 1'000};
@@ -106,6 +108,64 @@ void AddSlas(const std::vector<SlaStanding>& slas, json& items) {
                                              missed ? "was due" : "is due",
                                              FormatInstant(*row.due_at))}});
   }
+}
+
+json AlertItem(const char* kind, const std::string& name, Instant since, std::string message) {
+  return {{"kind", kind},
+          {"dag_id", nullptr},
+          {"dag_run_id", nullptr},
+          {"task_id", nullptr},
+          {"map_index", nullptr},
+          {"name", name},
+          {"since", FormatInstant(since)},
+          {"until", nullptr},
+          {"message", std::move(message)}};
+}
+
+// The next step with a delivery that was given up.
+std::string NextStep(const std::vector<NotifierView>& notifiers, const DeliveryView& view) {
+  const std::string& name = view.delivery.notifier;
+  const auto it = std::find_if(notifiers.begin(), notifiers.end(),
+                               [&name](const NotifierView& one) { return one.rule.name == name; });
+  const std::string redeliver =
+      fmt::format("nightmill alert redeliver {} sends it again", DeliveryId(view.alert, name));
+  if (it == notifiers.end()) return "put that notifier back first, then " + redeliver;
+  if (!it->disabled_reason.empty()) return "turn that notifier on first, then " + redeliver;
+  return redeliver;
+}
+
+// Notifiers that are off, then messages that were given up, the newest first. Returns how many
+// there are, also beyond those listed.
+Result<std::int64_t> AddAlerts(ApiContext& context, json& items) {
+  const std::vector<NotifierView> notifiers = context.alerts->Notifiers();
+  std::int64_t total = 0;
+  for (const NotifierView& notifier : notifiers) {
+    if (notifier.disabled_reason.empty()) continue;
+    const std::string& name = notifier.rule.name;
+    NM_ASSIGN_OR_RETURN(const std::optional<AlertRow> off,
+                        context.queries.LastAlert(DisabledKey(name)));
+    total += 1;
+    items.push_back(
+        AlertItem("notifier_disabled", name, off ? off->at : context.now(),
+                  fmt::format("{} is off: {}; nightmill alert test {} turns it on again", name,
+                              notifier.disabled_reason, name)));
+  }
+  DeliveryFilter filter;
+  filter.states = {DeliveryState::kDead};
+  filter.page.limit = kMaxDead;
+  NM_ASSIGN_OR_RETURN(const Listing<DeliveryView> dead, context.queries.Deliveries(filter));
+  for (const DeliveryView& view : dead.rows) {
+    const DeliveryRow& row = view.delivery;
+    json item = AlertItem("delivery_dead", DeliveryId(view.alert, row.notifier),
+                          row.ended_at.value_or(view.alert.at),
+                          fmt::format("{} did not reach {}: {}; {}", ToString(view.alert.type),
+                                      row.notifier, row.last_error, NextStep(notifiers, view)));
+    item["dag_id"] = TextOrNull(view.alert.dag_id);
+    item["dag_run_id"] = TextOrNull(view.run_id);
+    item["task_id"] = TextOrNull(view.alert.task_id);
+    items.push_back(std::move(item));
+  }
+  return total + dead.total;
 }
 
 json CountSlas(const std::vector<SlaStanding>& slas) {
@@ -283,14 +343,15 @@ Result<HttpResponse> GetHome(ApiContext& context, const HttpRequest&) {
   NM_ASSIGN_OR_RETURN(json attention, AttentionOf(context, runs, pulse.slas));
   NM_ASSIGN_OR_RETURN(json counts, CountsOf(context, runs, pending, dead));
   counts["slas"] = CountSlas(pulse.slas);
-  const std::size_t total = attention.size();
+  const auto others = static_cast<std::int64_t>(attention.size());
+  NM_ASSIGN_OR_RETURN(const std::int64_t alerts, AddAlerts(context, attention));
   while (attention.size() > kMaxAttention) attention.erase(attention.size() - 1);
   return JsonResponse({{"time", FormatInstant(context.now())},
                        {"last_event_id", last.value},
                        {"health", HealthOf(pulse, pending, dead)},
                        {"counts", std::move(counts)},
                        {"attention", std::move(attention)},
-                       {"attention_total", total}});
+                       {"attention_total", others + alerts}});
 }
 
 Result<HttpResponse> GetTimeline(ApiContext& context, const HttpRequest& request) {

@@ -1,5 +1,5 @@
 // alert: who is told, what became of the messages, and a receiver that shows them. sla: standing of
-// deadlines.
+// deadlines, and what was missed.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -18,6 +18,7 @@ struct ListOptions {
   std::string notifier;
   std::vector<std::string> states;
   std::string dag_id;
+  std::string run_id;
   int limit = 50;
   int offset = 0;
 };
@@ -26,6 +27,7 @@ std::string QueryOf(const ListOptions& options) {
   std::string query = fmt::format("?limit={}&offset={}", options.limit, options.offset);
   if (!options.notifier.empty()) query += "&notifier=" + Segment(options.notifier);
   if (!options.dag_id.empty()) query += "&dag_id=" + Segment(options.dag_id);
+  if (!options.run_id.empty()) query += "&dag_run_id=" + Segment(options.run_id);
   for (const std::string& state : options.states) query += "&state=" + Segment(state);
   return query;
 }
@@ -122,6 +124,20 @@ int ListSlas(Cli& cli, const ListOptions& options) {
                    options.offset);
 }
 
+int ListMisses(Cli& cli, const ListOptions& options) {
+  Table table({"ID", "DAG", "TASK", "SLA", "RUN", "DEADLINE (UTC)", "OUTCOME", "LATE (S)", "CAUSE",
+               "BLOCKED BY"});
+  const auto add = [](Table& rows, const json& row) {
+    const json blocking = row.value("blocking_task_list", json::array());
+    const std::string first = blocking.empty() ? "" : Text(blocking[0], "task_id");
+    rows.Add({Text(row, "sla_miss_id"), Text(row, "dag_id"), Text(row, "task_id"), Text(row, "sla"),
+              Text(row, "dag_run_id"), ShortTime(Text(row, "deadline")), Text(row, "state"),
+              Text(row, "late_by_seconds"), Text(row, "cause"), first});
+  };
+  return PrintList(cli, "/api/v2/slaMisses" + QueryOf(options), "sla_misses", std::move(table), add,
+                   options.offset);
+}
+
 void AddSlaVerbs(CommandLine& line, Cli& cli) {
   auto options = std::make_shared<ListOptions>();
   line.Add("sla list", "deadlines with their present standing")
@@ -130,6 +146,13 @@ void AddSlaVerbs(CommandLine& line, Cli& cli) {
       .Option("--limit", options->limit, "rows")
       .Option("--offset", options->offset, "rows to skip")
       .Do([&cli, options] { return ListSlas(cli, *options); });
+  line.Add("sla misses", "what was warned of and missed, newest first")
+      .Option("--dag", options->dag_id, "only of this DAG")
+      .Option("--run", options->run_id, "only of this run; goes with --dag")
+      .Option("--state", options->states, "only warned, missed or resolved (repeatable)")
+      .Option("--limit", options->limit, "rows")
+      .Option("--offset", options->offset, "rows to skip")
+      .Do([&cli, options] { return ListMisses(cli, *options); });
 }
 
 }  // namespace

@@ -189,6 +189,10 @@ DaemonOptions DaemonOptionsOf(const Cli& cli, const ServerConfig& config) {
   return options;
 }
 
+std::string UrlOf(const ServerConfig& config, const HttpServer& http) {
+  return fmt::format("http://{}:{}", config.host, http.port());
+}
+
 // Until it is told to stop; `first` says that this start made the admin token.
 int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, LoginCodes& login_codes,
               const bool& first) {
@@ -196,7 +200,7 @@ int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, Logi
   if (!answering.ok()) return Fail(answering.error());
   const Result<std::string> code = LoginCodeFor(config, login_codes);
   if (!code.ok()) return Fail(code.error());
-  const std::string url = fmt::format("http://{}:{}", config.host, http.port());
+  const std::string url = UrlOf(config, http);
   const std::string server_json = config.state_dir + "/server.json";
   const json known = {{"url", url},
                       {"token_file", config.state_dir + "/cli.token"},
@@ -236,6 +240,7 @@ int Serve(Cli& cli, const ServerOptions& options) {
     const Status free = CheckNotOwned(config->state_dir);
     return FailStart(free.ok() ? http.error() : free.error());
   }
+  daemon_options.page = UrlOf(*config, **http);
   bool first = false;
   daemon_options.make_first_rows = [&]() { return FirstToken(*config, first); };
   Result<std::unique_ptr<Daemon>> daemon = Daemon::Start(std::move(daemon_options));

@@ -121,4 +121,18 @@ struct SlaRow {  // key: (dag_id, name, slot, map_index)
   std::string cause;  // of the warning: time, forecast, failed; "" before
 };
 
+// What was known when an SLA was warned of, or missed without a warning. What became of it is in
+// its SlaRow.
+struct SlaMissRow {  // key: miss
+  EventId miss;      // the event that tells of it
+  std::string dag_id;
+  std::string name;
+  Instant slot;
+  int map_index = -1;
+  std::string kind;  // word of the SlaKind it had then
+  std::optional<Instant> predicted_end;
+  // JSON: {task_list, task_count, blocking_task_list, blocking_task_count}, the lists cut.
+  std::string holdup = "{}";
+};
+
 }  // namespace nightmill

@@ -187,8 +187,9 @@ struct EventRow {  // append-only; id given by the engine, gapless
   std::string data = "{}";  // JSON: {"from","to","trigger",...}
 };
 
-using Change = std::variant<DagRow, DagVersionRow, DagRunRow, TaskInstanceRow, EraseTaskInstance,
-                            TaskAttemptRow, AttemptTargetRow, PoolRow, ErasePool, BackfillRow,
-                            BackfillSlotRow, SlotRow, EventRow, AlertRow, DeliveryRow, SlaRow>;
+using Change =
+    std::variant<DagRow, DagVersionRow, DagRunRow, TaskInstanceRow, EraseTaskInstance,
+                 TaskAttemptRow, AttemptTargetRow, PoolRow, ErasePool, BackfillRow, BackfillSlotRow,
+                 SlotRow, EventRow, AlertRow, DeliveryRow, SlaRow, SlaMissRow>;
 
 }  // namespace nightmill

@@ -79,7 +79,7 @@ EngineConfig ConfigOf(const DaemonOptions& options) {
 }
 
 AlertSender::Options AlertOptionsOf(const DaemonOptions& options, const std::string& database) {
-  return {options.alerts, database, options.task_env, WallNow, BootNow};
+  return {options.alerts, options.page, database, options.task_env, WallNow, BootNow};
 }
 
 class DaemonShell : public Daemon {

@@ -31,6 +31,7 @@ struct DaemonOptions {
   std::vector<std::pair<std::string, int>> pools;             // created at start if absent
   std::vector<std::pair<std::string, std::string>> task_env;  // PATH HOME LANG TZ USER TMPDIR
   AlertConfig alerts;
+  std::string page;  // where its page is, for links in alerts; "" if it has none
   // Rows for the first commit of this start (the token of a first start); called under the lock.
   std::function<Result<std::vector<StoreRow>>()> make_first_rows;
   const OperatorCatalog* catalog = nullptr;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "scheduler/engine/holdup_data.h"
 #include "scheduler/engine/outbox.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/sla_outlook.h"
@@ -20,8 +21,6 @@ using nlohmann::json;
 using Lists = std::vector<const std::vector<std::string>*>;
 
 // A message of 20 kB at most leaves the sender (product.md 7): lists in it are cut, with a count.
-constexpr std::size_t kTaskListBytes = 4'000;
-constexpr std::size_t kBlockingBytes = 9'000;
 constexpr std::size_t kFailureBytes = 2'000;
 constexpr std::size_t kMaxListed = 50;
 
@@ -29,10 +28,6 @@ struct Draft {
   AlertRow row;
   json data;
 };
-
-std::string Dump(const json& data) {
-  return data.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 json TextOrNull(const std::string& text) { return text.empty() ? json() : json(text); }
 json TimeOrNull(const std::optional<Instant>& at) { return at ? json(FormatInstant(*at)) : json(); }
@@ -62,7 +57,7 @@ void Send(EngineState& state, Draft draft, const std::vector<std::string>& liste
     draft.data["tags"] = dag->second.newest->dag->tags;
   }
   draft.data["dedup_key"] = TextOrNull(draft.row.dedup_key);
-  draft.row.data = Dump(draft.data);
+  draft.row.data = OneLine(draft.data);
   Raise(state, std::move(draft.row), listeners);
 }
 
@@ -170,43 +165,6 @@ constexpr std::array kTaskAlerts{AlertType::kTaskFailed, AlertType::kTaskRetry,
                                  AlertType::kTaskSuccess, AlertType::kTaskSkipped};
 
 // --- SLA.
-
-// Names of as many items as fit; the count tells of the rest.
-json CutList(const std::vector<std::string>& names) {
-  json list = json::array();
-  std::size_t bytes = 0;
-  for (const std::string& name : names) {
-    bytes += name.size() + 3;
-    if (bytes > kTaskListBytes) break;
-    list.push_back(name);
-  }
-  return list;
-}
-
-json BlockingData(const BlockingTask& task) {
-  json data = {{"task_id", TextOrNull(task.task_id)},
-               {"map_index", task.map_index},
-               {"state", task.state ? json(ToString(*task.state)) : json()},
-               {"since", TimeOrNull(task.since)},
-               {"reason", task.reason},
-               {"p50_seconds", nullptr},
-               {"slack_seconds", nullptr}};
-  if (task.p50) data["p50_seconds"] = Seconds(*task.p50);
-  if (task.slack) data["slack_seconds"] = Seconds(*task.slack);
-  return data;
-}
-
-json BlockingList(const std::vector<BlockingTask>& tasks) {
-  json list = json::array();
-  std::size_t bytes = 0;
-  for (const BlockingTask& task : tasks) {
-    json item = BlockingData(task);
-    bytes += item.dump(-1, ' ', false, json::error_handler_t::replace).size() + 1;
-    if (bytes > kBlockingBytes) break;
-    list.push_back(std::move(item));
-  }
-  return list;
-}
 
 const SlaSpec* SpecOf(const LiveDag& dag, const std::string& name) {
   for (const SlaEntry& entry : dag.newest->slas) {
@@ -432,10 +390,7 @@ void AlertSla(EngineState& state, const LiveDag& dag, const LiveSla& sla, AlertT
   } else {
     const Holdup holdup = WhatHolds(state, dag, sla, state.now);
     draft.data["predicted_finish"] = TimeOrNull(holdup.predicted_end);
-    draft.data["task_list"] = CutList(holdup.task_list);
-    draft.data["task_count"] = holdup.task_list.size();
-    draft.data["blocking_task_list"] = BlockingList(holdup.blocking);
-    draft.data["blocking_task_count"] = holdup.blocking_count;
+    draft.data.update(HoldupData(holdup));
     if (type == AlertType::kSlaMissed) draft.data["others"] = others;
   }
   Send(state, std::move(draft), listeners);

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/check.h"
+#include "scheduler/engine/holdup_data.h"
 #include "scheduler/engine/record.h"
+#include "scheduler/engine/sla_outlook.h"
 
 namespace nightmill {
 namespace {
@@ -20,6 +24,23 @@ void RecordState(EngineState& state, const SlaRow& row, SlaState from, SlaTrigge
   event.data = fmt::format(R"({{"sla":{},"from":"{}","to":"{}","trigger":"{}"}})", Quote(row.name),
                            ToString(from), ToString(row.state), ToString(trigger));
   Record(state, std::move(event));
+}
+
+// After the event that tells of it, whose id it takes: ids rise with time and need no counter.
+void KeepMiss(EngineState& state, const LiveDag& dag, const LiveSla& sla) {
+  const SlaEntry* entry = EntryOf(dag, sla.row.name);
+  CHECK_MSG(entry != nullptr, sla.row.name);
+  const Holdup holdup = WhatHolds(state, dag, sla, state.now);
+  SlaMissRow miss;
+  miss.miss = state.last_event;
+  miss.dag_id = sla.row.dag_id;
+  miss.name = sla.row.name;
+  miss.slot = sla.row.slot;
+  miss.map_index = sla.row.map_index;
+  miss.kind = ToString(entry->spec->kind);
+  miss.predicted_end = holdup.predicted_end;
+  miss.holdup = OneLine(HoldupData(holdup));
+  state.step->changes.emplace_back(std::move(miss));
 }
 
 }  // namespace
@@ -88,6 +109,8 @@ void MoveSla(EngineState& state, LiveDag& dag, LiveSla& sla, SlaTrigger trigger)
   sla.row.state = *to;
   if (*to != SlaState::kArmed) sla.outlook.reset();
   RecordState(state, sla.row, from, trigger);
+  const bool trouble = *to == SlaState::kWarned || *to == SlaState::kMissed;
+  if (trouble && from == SlaState::kArmed) KeepMiss(state, dag, sla);
   Reindex(state, dag, sla);
 }
 

@@ -18,6 +18,7 @@ import subprocess
 import threading
 import time
 import unittest
+from urllib.parse import quote
 
 import harness
 from harness import wait
@@ -296,17 +297,34 @@ class AlertsTest(unittest.TestCase):
         status_code, answer = self.daemon.request(
             "POST", f"/api/v2/deliveries/{row['delivery_id']}/redeliver", {})
         self.assertEqual(status_code, 409, answer)
+        off, dead = self.attention()
+        self.assertEqual((off["kind"], off["name"]), ("notifier_disabled", "gone"))
+        self.assertRegex(off["message"], "410 Gone; nightmill alert test gone turns it on again")
+        self.assertEqual((dead["kind"], dead["name"], dead["since"]),
+                         ("delivery_dead", row["delivery_id"], row["ended_at"]))
+        self.assertRegex(dead["message"], f"test did not reach gone: .* 410.*turn that notifier on"
+                                          f" first.*alert redeliver {row['delivery_id']}")
         # So it stays over a restart.
         self.daemon.kill()
         self.daemon.start()
         self.assertFalse(self.notifier("gone")["enabled"])
         status[0] = 200
+        self.assertEqual([item["kind"] for item in self.attention()],
+                         ["notifier_disabled", "delivery_dead"])
         self.assertEqual(self.tried(self.sample("gone"))["state"], "delivered")
         self.assertTrue(self.notifier("gone")["enabled"])
+        self.assertEqual([item["kind"] for item in self.attention()], ["delivery_dead"])
         self.daemon.call("POST", f"/deliveries/{row['delivery_id']}/redeliver", {})
         again = self.tried(row["delivery_id"], tries=2)
         self.assertEqual(again["state"], "delivered")
         self.assertEqual(gone.ids().count(row["delivery_id"]), 2)
+        self.assertEqual(self.attention(), [])
+
+    def attention(self):
+        status, home = self.daemon.request("GET", "/ui/home")
+        self.assertEqual(status, 200, home)
+        self.assertEqual(home["attention_total"], len(home["attention"]))
+        return home["attention"]
 
     def test_retry_after_is_obeyed(self):
         """429 with Retry-After: neither this nor any other message of the notifier comes before."""
@@ -489,6 +507,8 @@ class AlertsTest(unittest.TestCase):
         self.assertEqual((warning["dag_run_id"], warning["severity"], warning["cause"]),
                          (run, "critical", "time"))
         self.assertEqual(warning["task_list"], ["work", "after"])
+        self.assertEqual(warning["links"], {
+            "run": f"http://127.0.0.1:{self.daemon.port}/dags/late/runs/{quote(run, safe='')}"})
         self.assertEqual([task["task_id"] for task in warning["blocking_task_list"]], ["work"])
         self.daemon.start()
         awaited("sla.missed")
@@ -510,6 +530,33 @@ class AlertsTest(unittest.TestCase):
         self.assertIsNotNone(row["landed_at"])
         status, answer = self.daemon.request("GET", "/api/v2/slas?state=late")
         self.assertEqual(status, 400, answer)
+        self.look_back(run, warning, row["landed_at"])
+
+    def look_back(self, run, warning, landed_at):
+        """The list of misses has the one that was warned of, missed and resolved."""
+        path = f"/slaMisses?dag_id=late&dag_run_id={quote(run)}&state=resolved"
+        listed = self.daemon.get(path)
+        self.assertEqual(listed["total_entries"], 1)
+        miss, = listed["sla_misses"]
+        self.assertEqual((miss["dag_run_id"], miss["sla"], miss["kind"], miss["cause"],
+                          miss["severity"], miss["deadline"], miss["resolved_at"]),
+                         (run, "soon", "within", "time", "critical", warning["deadline"],
+                          landed_at))
+        self.assertGreater(miss["late_by_seconds"], 0)
+        self.assertLess(miss["warned_at"], miss["missed_at"])
+        for name in ("task_list", "blocking_task_list", "predicted_finish"):
+            self.assertEqual(miss[name], warning[name], name)
+        event = self.daemon.get(f"/eventLogs/{miss['sla_miss_id']}")
+        self.assertEqual((event["event"], event["dag_id"]), ("sla.state", "late"))
+        for empty in ("/slaMisses?state=warned&state=missed", "/slaMisses?dag_id=other"):
+            self.assertEqual(self.daemon.get(empty), {"sla_misses": [], "total_entries": 0})
+        for bad in ("state=met", f"dag_run_id={quote(run)}", "order_by=deadline", "limit=0x"):
+            status, answer = self.daemon.request("GET", f"/api/v2/slaMisses?{bad}")
+            self.assertEqual(status, 400, (bad, answer))
+        table = self.daemon.cli("sla", "misses", "--dag", "late", "--run", run)
+        self.assertRegex(table.stdout, r"late +soon +\S+ +.* resolved +[\d.]+ +time +work")
+        raw = self.daemon.cli("sla", "misses", "--output", "json")
+        self.assertEqual(json.loads(raw.stdout)["sla_misses"], [miss])
 
     def sla(self, dag_id):
         row, = self.daemon.get(f"/slas?dag_id={dag_id}")["slas"]

@@ -171,6 +171,63 @@ class ApiTest(harness.DaemonTest):
         self.daemon.ended("a", self.daemon.trigger("a"))
         self.assertEqual(self.answer("GET", RUNS, headers={"If-None-Match": tag})[0], 200)
 
+    def test_gzip(self):
+        """Asked for, answers from 1 kB on come compressed; tags tell the forms apart."""
+        def get(path, *more, method="GET"):
+            """(status, headers, body as it came)"""
+            sent = {"Authorization": f"Bearer {self.daemon.token}", **dict(more)}
+            client = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+            try:
+                client.request(method, path, headers=sent)
+                got = client.getresponse()
+                return got.status, got.headers, got.read()
+            finally:
+                client.close()
+
+        zipped = ("Accept-Encoding", "br;q=1.0, gzip;q=0.8")
+        long_one = {**NOOP, "dag_id": "long", "doc_md": "word " * 2_000}
+        self.daemon.apply(long_one)
+        for path in ("/api/v2/dagSources/long", "/openapi.json"):
+            _, headers, plain = get(path)
+            self.assertEqual((headers["Vary"], headers["Content-Encoding"]),
+                             ("Accept-Encoding", None))
+            _, headers, packed = get(path, zipped)
+            self.assertEqual((headers["Vary"], headers["Content-Encoding"]),
+                             ("Accept-Encoding", "gzip"))
+            self.assertLess(len(packed), len(plain))
+            self.assertEqual(gzip.decompress(packed), plain)
+            _, headers, nothing = get(path, zipped, method="HEAD")
+            self.assertEqual((int(headers["Content-Length"]), nothing), (len(packed), b""))
+        for refusal in ("identity", "gzip;q=0", "*"):
+            _, headers, _ = get("/openapi.json", ("Accept-Encoding", refusal))
+            self.assertIsNone(headers["Content-Encoding"], refusal)
+        _, headers, short = get("/api/v2/version", zipped)
+        self.assertIsNone(headers["Content-Encoding"])
+        self.assertIn("nightmill", json.loads(short)["name"])
+        # Each form has its strong tag, and either is good for 304 and for a change.
+        source = "/api/v2/dagSources/long"
+        tag = get(source)[1]["ETag"]
+        packed_tag = get(source, zipped)[1]["ETag"]
+        self.assertEqual(packed_tag, tag[:-1] + '-gzip"')
+        for known in (tag, packed_tag):
+            status, headers, body = get(source, zipped, ("If-None-Match", known))
+            self.assertEqual((status, headers["ETag"], body), (304, known, b""))
+        changed = {**long_one, "description": "new"}
+        put = "/api/v2/dags/long/source"
+        self.assertEqual(self.answer("PUT", put, changed, {"If-Match": packed_tag})[0], 200)
+        self.assertEqual(self.answer("PUT", put, long_one, {"If-Match": packed_tag})[0], 412)
+        # A stream stays readable as it comes.
+        client = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+        try:
+            client.request("GET", "/api/v2/events?topics=runs",
+                           headers={"Authorization": f"Bearer {self.daemon.token}",
+                                    "Accept": "text/event-stream", "Accept-Encoding": "gzip"})
+            headers = client.getresponse().headers
+            self.assertEqual((headers["Content-Type"], headers["Content-Encoding"]),
+                             ("text/event-stream", None))
+        finally:
+            client.close()
+
     def test_source(self):
         put = "/api/v2/dags/a/source"
         changed = {**NOOP, "description": "two"}

@@ -118,6 +118,11 @@ void Database::Fold(const std::vector<Change>& changes) {
                      deliveries[{row.alert, row.notifier}] = row;
                    },
                    put_sla,
+                   [&](const SlaMissRow& row) {
+                     const std::int64_t last = misses.empty() ? 0 : misses.back().miss.value;
+                     EXPECT_GT(row.miss.value, last) << "misses out of order";
+                     misses.push_back(row);
+                   },
                },
                change);
   }

@@ -38,6 +38,7 @@ struct Database {
   std::vector<AlertRow> alerts;
   std::map<std::pair<AlertId, std::string>, DeliveryRow> deliveries;
   std::map<std::tuple<std::string, std::string, Instant, int>, SlaRow> slas;
+  std::vector<SlaMissRow> misses;
 
   void Fold(const std::vector<Change>& changes);
   // What Store::LoadActive and recovery would give.

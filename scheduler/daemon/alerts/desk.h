@@ -38,6 +38,9 @@ std::string DeliveryId(const AlertRow& alert, std::string_view notifier);
 // The alert in the id of a delivery; 0 if it is none.
 AlertId AlertOfDeliveryId(std::string_view id);
 
+// The dedup_key of the alerts that tell that a notifier was turned off.
+std::string DisabledKey(std::string_view notifier);
+
 // The alert that `alert test` sends.
 AlertRow SampleAlert(std::string_view notifier);
 

@@ -36,14 +36,18 @@ json PayloadOf(const AlertRow& alert, json data) {
 }  // namespace
 
 std::string PagerdutyBody(const AlertRow& alert, std::string_view notifier,
-                          std::string_view routing_key) {
+                          std::string_view routing_key, std::string_view page) {
   json event = {{"routing_key", routing_key},
                 {"event_action", IsResolve(alert.type) ? "resolve" : "trigger"},
                 {"client", "Nightmill"}};
+  if (!page.empty()) event["client_url"] = page;
   // What nothing can follow still needs a key, or a repeated try would open a second incident.
   event["dedup_key"] =
       alert.dedup_key.empty() ? DeliveryId(alert, notifier) : ShortKey(alert.dedup_key);
-  json data = DataOf(alert);
+  json data = DataOf(alert, page);
+  for (const PageLink& link : LinksOf(data, page)) {
+    event["links"].push_back({{"href", link.url}, {"text", "Open " + link.name}});
+  }
   event["payload"] = PayloadOf(alert, std::move(data));
   json& details = event["payload"]["custom_details"];
   CutToFit(details, details, kMaxDetails);

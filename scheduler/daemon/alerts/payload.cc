@@ -37,7 +37,10 @@ void FindBulk(json& value, json* parent, const std::string& name, Bulk& best) {
     if (bytes > best.bytes) best = {parent, name, &value, bytes};
   }
   if (value.is_object()) {
-    for (auto& [key, member] : value.items()) FindBulk(member, &value, key, best);
+    for (auto& [key, member] : value.items()) {
+      // Half an address leads nowhere.
+      if (key != "links") FindBulk(member, &value, key, best);
+    }
   } else if (value.is_array()) {
     for (json& item : value) FindBulk(item, nullptr, name, best);
   }
@@ -68,15 +71,15 @@ bool CutBulk(json& data, std::size_t limit) {
   return true;
 }
 
-json MessageJson(const AlertRow& alert) {
+json MessageJson(const AlertRow& alert, std::string_view page) {
   return {{"type", ToString(alert.type)},
           {"timestamp", FormatInstant(alert.at)},
-          {"data", DataOf(alert)}};
+          {"data", DataOf(alert, page)}};
 }
 
 }  // namespace
 
-json DataOf(const AlertRow& alert) {
+json DataOf(const AlertRow& alert, std::string_view page) {
   json data = json::parse(alert.data, nullptr, false);
   if (!data.is_object()) data = json::object();
   const auto add = [&data](const char* name, std::string_view value) {
@@ -86,6 +89,7 @@ json DataOf(const AlertRow& alert) {
   add("task_id", alert.task_id);
   add("severity", ToString(alert.severity));
   add("dedup_key", alert.dedup_key);
+  for (const PageLink& link : LinksOf(data, page)) data["links"][link.name] = link.url;
   return data;
 }
 
@@ -131,14 +135,14 @@ bool IsResolve(AlertType type) {
          type == AlertType::kTaskSuccess || type == AlertType::kSlaResolved;
 }
 
-std::string WebhookBody(const AlertRow& alert) {
-  json message = MessageJson(alert);
+std::string WebhookBody(const AlertRow& alert, std::string_view page) {
+  json message = MessageJson(alert, page);
   CutToFit(message, message["data"], kMaxWebhookBytes);
   return Dump(message);
 }
 
-std::string CommandInput(const AlertRow& alert, std::string_view notifier) {
-  json message = MessageJson(alert);
+std::string CommandInput(const AlertRow& alert, std::string_view notifier, std::string_view page) {
+  json message = MessageJson(alert, page);
   message["id"] = DeliveryId(alert, notifier);
   CutToFit(message, message["data"], kMaxWebhookBytes);
   return Dump(message) + "\n";
@@ -166,6 +170,8 @@ AlertId AlertOfDeliveryId(std::string_view id) {
   const bool ours = error == std::errc{} && stop != id.data() + id.size() && *stop == '_';
   return ours && number > 0 ? AlertId(number) : AlertId();
 }
+
+std::string DisabledKey(std::string_view notifier) { return fmt::format("notifier:{}", notifier); }
 
 AlertRow SampleAlert(std::string_view notifier) {
   AlertRow alert;

@@ -6,14 +6,23 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/model/alert.h"
 
 namespace nightmill {
 
 // AlertRow::data as an object, with what the row knows beside it (severity, dedup_key, dag_id,
-// task_id); {} if it is none.
-nlohmann::json DataOf(const AlertRow& alert);
+// task_id) and `links` to the page; {} if it is none.
+nlohmann::json DataOf(const AlertRow& alert, std::string_view page);
+
+// A place of the page: name "task", "run", "backfill" or "dag".
+struct PageLink {
+  std::string name;
+  std::string url;
+};
+// What `data` is about, the narrowest first; none without a page.
+std::vector<PageLink> LinksOf(const nlohmann::json& data, std::string_view page);
 // Shortens `data` until `whole`, which holds it, takes fewer than `limit` bytes as text.
 void CutToFit(nlohmann::json& whole, nlohmann::json& data, std::size_t limit);
 

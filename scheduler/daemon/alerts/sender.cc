@@ -24,8 +24,6 @@ constexpr Duration kTryAgain{1'000};     // after a failure of our own store
 constexpr Duration kLongestNap{60'000};  // wall time may be set meanwhile
 constexpr std::string_view kGone = "its receiver answered 410 Gone";
 
-std::string KeyOfNotifier(std::string_view name) { return fmt::format("notifier:{}", name); }
-
 // Signals are for the main thread; a closed connection is an error code, not a signal.
 void BlockSignals() {
   sigset_t set;
@@ -33,13 +31,13 @@ void BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>& rows,
-                       Instant now) {
+HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>& rows, Instant now,
+                       std::string_view page) {
   const DeliveryView& first = rows.front();
   HttpMessage message;
   switch (notifier.type) {
     case Notifier::Type::kWebhook: {
-      message.body = WebhookBody(first.alert);
+      message.body = WebhookBody(first.alert, page);
       const std::string id = DeliveryId(first.alert, notifier.rule.name);
       const std::string at =
           std::to_string(std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
@@ -51,11 +49,11 @@ HttpMessage MessageFor(const Notifier& notifier, const std::vector<DeliveryView>
     case Notifier::Type::kSlack: {
       std::vector<AlertRow> alerts;
       for (const DeliveryView& row : rows) alerts.push_back(row.alert);
-      message.body = SlackBody(alerts);
+      message.body = SlackBody(alerts, page);
       break;
     }
     case Notifier::Type::kPagerduty:
-      message.body = PagerdutyBody(first.alert, notifier.rule.name, notifier.routing_key);
+      message.body = PagerdutyBody(first.alert, notifier.rule.name, notifier.routing_key, page);
       break;
     case Notifier::Type::kCommand:
       CHECK(false);
@@ -86,7 +84,7 @@ Status AlertSender::Start() {
 Status AlertSender::LoadChannels() {
   for (const Notifier& notifier : options_.config.notifiers) {
     const std::string& name = notifier.rule.name;
-    NM_ASSIGN_OR_RETURN(const auto off, queries_->LastAlert(KeyOfNotifier(name)));
+    NM_ASSIGN_OR_RETURN(const auto off, queries_->LastAlert(DisabledKey(name)));
     NM_ASSIGN_OR_RETURN(const NotifierRecord record, queries_->RecordOf(name));
     const std::lock_guard lock(mutex_);
     Channel& channel = channels_[name];
@@ -275,7 +273,7 @@ TryResult AlertSender::TryHttp(const Job& job) {
       Locate(notifier.target, options_.config.allow, job.rows.front().delivery.tries, flight);
   if (!address.ok()) return NoAnswer(address.error().message);
   const HttpAnswer answer =
-      Post(notifier.target, *address, MessageFor(notifier, job.rows, options_.now()),
+      Post(notifier.target, *address, MessageFor(notifier, job.rows, options_.now(), options_.page),
            notifier.ca_file, flight);
   if (answer.status == 0) return NoAnswer(answer.error);
   return JudgeAnswer(notifier.type, answer.status, answer.retry_after, options_.now());
@@ -285,7 +283,7 @@ TryResult AlertSender::TryCommand(const Job& job) {
   const Notifier& notifier = *job.notifier;
   Watchdog::Flight flight(watchdog_, notifier.timeout);
   CommandRun run{notifier.argv, options_.env, ""};
-  run.input = CommandInput(job.rows.front().alert, notifier.rule.name);
+  run.input = CommandInput(job.rows.front().alert, notifier.rule.name, options_.page);
   const CommandEnd end = RunCommand(run, flight);
   TryResult result = NoAnswer(end.error);
   result.status = end.code;
@@ -335,7 +333,7 @@ void AlertSender::Disable(const Notifier& notifier, std::vector<StoreRow> rows) 
   event::PostAlert post;
   post.alert.type = AlertType::kNotifierDisabled;
   post.alert.severity = Severity::kError;
-  post.alert.dedup_key = KeyOfNotifier(name);
+  post.alert.dedup_key = DisabledKey(name);
   const nlohmann::json data = {
       {"notifier", name},
       {"message", fmt::format("{}; nightmill alert test {} turns it on again", kGone, name)}};
@@ -391,13 +389,13 @@ std::string AlertSender::MessageOf(const AlertRow& alert, std::string_view name)
   if (notifier == nullptr) return {};
   switch (notifier->type) {
     case Notifier::Type::kWebhook:
-      return WebhookBody(alert);
+      return WebhookBody(alert, options_.page);
     case Notifier::Type::kSlack:
-      return SlackBody(std::span(&alert, 1));
+      return SlackBody(std::span(&alert, 1), options_.page);
     case Notifier::Type::kPagerduty:
-      return PagerdutyBody(alert, name, "***");
+      return PagerdutyBody(alert, name, "***", options_.page);
     case Notifier::Type::kCommand:
-      return CommandInput(alert, name);
+      return CommandInput(alert, name, options_.page);
   }
   return {};
 }

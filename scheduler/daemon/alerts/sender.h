@@ -34,6 +34,7 @@ class AlertSender final : public AlertDesk {
  public:
   struct Options {
     AlertConfig config;
+    std::string page;  // "http://127.0.0.1:7420": where messages link to
     std::string database;
     std::vector<std::pair<std::string, std::string>> env;  // of commands
     std::function<Instant()> now;

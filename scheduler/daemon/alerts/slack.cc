@@ -84,19 +84,34 @@ json FieldsOf(const AlertRow& alert, const json& data) {
   return fields;
 }
 
-json OneMessage(const AlertRow& alert) {
-  const json data = DataOf(alert);
+json Button(const PageLink& link) {
+  return {{"type", "button"},
+          {"text", {{"type", "plain_text"}, {"text", "Open " + link.name}}},
+          {"url", link.url}};
+}
+
+json OneMessage(const AlertRow& alert, std::string_view page) {
+  const json data = DataOf(alert, page);
   const std::string line = Line(alert, data);
   json blocks = json::array({Section(line)});
   blocks.push_back({{"type", "section"}, {"fields", FieldsOf(alert, data)}});
+  json buttons = json::array();
+  for (const PageLink& link : LinksOf(data, page)) buttons.push_back(Button(link));
+  if (!buttons.empty()) {
+    blocks.push_back({{"type", "actions"}, {"elements", std::move(buttons)}});
+  }
   return {{"text", Cut(line, kMaxText)}, {"blocks", std::move(blocks)}};
 }
 
-json GroupMessage(std::span<const AlertRow> alerts) {
+json GroupMessage(std::span<const AlertRow> alerts, std::string_view page) {
   const std::string head = fmt::format("{} alerts", alerts.size());
   json blocks = json::array({Section(fmt::format("*{}*", head))});
   for (const AlertRow& alert : alerts.first(std::min(alerts.size(), kShown))) {
-    blocks.push_back(Section(Line(alert, DataOf(alert))));
+    const json data = DataOf(alert, page);
+    json section = Section(Line(alert, data));
+    const std::vector<PageLink> links = LinksOf(data, page);
+    if (!links.empty()) section["accessory"] = Button(links.front());
+    blocks.push_back(std::move(section));
   }
   if (alerts.size() > kShown) {
     blocks.push_back(Section(fmt::format("and {} more", alerts.size() - kShown)));
@@ -106,9 +121,9 @@ json GroupMessage(std::span<const AlertRow> alerts) {
 
 }  // namespace
 
-std::string SlackBody(std::span<const AlertRow> alerts) {
+std::string SlackBody(std::span<const AlertRow> alerts, std::string_view page) {
   CHECK(!alerts.empty());
-  return Dump(alerts.size() == 1 ? OneMessage(alerts.front()) : GroupMessage(alerts));
+  return Dump(alerts.size() == 1 ? OneMessage(alerts.front(), page) : GroupMessage(alerts, page));
 }
 
 }  // namespace nightmill

@@ -18,6 +18,8 @@ using nlohmann::json;
 
 bool g_accept = false;
 
+constexpr std::string_view kPage = "https://nightmill.example";
+
 AlertRow SlaWarning() {
   AlertRow alert;
   alert.alert = AlertId(41);
@@ -76,21 +78,21 @@ std::vector<AlertRow> Twelve() {
   return alerts;
 }
 
-std::string Slack(const AlertRow& alert) { return SlackBody(std::vector{alert}); }
+std::string Slack(const AlertRow& alert) { return SlackBody(std::vector{alert}, kPage); }
 
 TEST(Payload, Goldens) {
   const std::vector<std::pair<std::string, std::string>> goldens = {
-      {"webhook_sla_warning", WebhookBody(SlaWarning())},
-      {"webhook_run_failed", WebhookBody(RunFailed())},
-      {"webhook_test", WebhookBody(Sample())},
+      {"webhook_sla_warning", WebhookBody(SlaWarning(), kPage)},
+      {"webhook_run_failed", WebhookBody(RunFailed(), kPage)},
+      {"webhook_test", WebhookBody(Sample(), kPage)},
       {"slack_sla_warning", Slack(SlaWarning())},
       {"slack_run_failed", Slack(RunFailed())},
       {"slack_run_recovered", Slack(Recovered())},
-      {"slack_group", SlackBody(Twelve())},
-      {"pagerduty_trigger", PagerdutyBody(SlaWarning(), "pager", "0123456789abcdef")},
-      {"pagerduty_resolve", PagerdutyBody(Recovered(), "pager", "0123456789abcdef")},
-      {"pagerduty_test", PagerdutyBody(Sample(), "pager", "0123456789abcdef")},
-      {"command_run_failed", CommandInput(RunFailed(), "mail")},
+      {"slack_group", SlackBody(Twelve(), kPage)},
+      {"pagerduty_trigger", PagerdutyBody(SlaWarning(), "pager", "0123456789abcdef", kPage)},
+      {"pagerduty_resolve", PagerdutyBody(Recovered(), "pager", "0123456789abcdef", kPage)},
+      {"pagerduty_test", PagerdutyBody(Sample(), "pager", "0123456789abcdef", kPage)},
+      {"command_run_failed", CommandInput(RunFailed(), "mail", kPage)},
   };
   for (const auto& [name, body] : goldens) {
     SCOPED_TRACE(name);
@@ -103,7 +105,7 @@ TEST(Payload, Goldens) {
 }
 
 TEST(Payload, AWebhookIsTheDocumentedEnvelope) {
-  const json body = json::parse(WebhookBody(SlaWarning()));
+  const json body = json::parse(WebhookBody(SlaWarning(), kPage));
   EXPECT_EQ(body.size(), 3u);
   EXPECT_EQ(body["type"], "sla.warning");
   EXPECT_EQ(body["timestamp"], "2011-05-31T07:36:00Z");
@@ -144,9 +146,9 @@ std::vector<std::pair<std::string, AlertRow>> LongAlerts() {
 TEST(Payload, NoAlertIsTooLong) {
   for (const auto& [name, alert] : LongAlerts()) {
     SCOPED_TRACE(name);
-    EXPECT_LT(WebhookBody(alert).size(), kMaxWebhookBytes);
-    EXPECT_LT(CommandInput(alert, "n").size(), kMaxWebhookBytes + 1);
-    const json event = json::parse(PagerdutyBody(alert, "n", "key"));
+    EXPECT_LT(WebhookBody(alert, kPage).size(), kMaxWebhookBytes);
+    EXPECT_LT(CommandInput(alert, "n", kPage).size(), kMaxWebhookBytes + 1);
+    const json event = json::parse(PagerdutyBody(alert, "n", "key", kPage));
     EXPECT_LE(event["payload"]["summary"].get<std::string>().size(), 1'024u);
     EXPECT_LT(event.dump().size(), 30'000u);
     const json slack = json::parse(Slack(alert));
@@ -170,7 +172,7 @@ TEST(Payload, ACutListSaysHowLongItWas) {
   for (int i = 0; i < 4'000; ++i) tasks.push_back("task_" + std::to_string(i));
   AlertRow alert = RunFailed();
   alert.data = json{{"task_list", tasks}, {"sla", "by8"}}.dump();
-  const json data = json::parse(WebhookBody(alert))["data"];
+  const json data = json::parse(WebhookBody(alert, kPage))["data"];
   EXPECT_EQ(data["task_list_count"], 4'000);
   EXPECT_EQ(data["task_list"][0], "task_0");
   EXPECT_GT(data["task_list"].size(), 500u);
@@ -181,8 +183,41 @@ TEST(Payload, DataThatIsNoObjectBecomesOne) {
   for (const char* text : {"", "7", "[1]", "{", "null", "\xff"}) {
     AlertRow alert = RunFailed();
     alert.data = text;
-    EXPECT_EQ(json::parse(WebhookBody(alert))["data"]["dag_id"], "flaky_export") << text;
+    EXPECT_EQ(json::parse(WebhookBody(alert, kPage))["data"]["dag_id"], "flaky_export") << text;
   }
+}
+
+// What an alert with this data links to, as {name: URL}.
+json Links(const std::string& data, std::string_view page = kPage) {
+  AlertRow alert = RunFailed();
+  alert.dag_id.clear();
+  alert.data = data;
+  return json::parse(WebhookBody(alert, page))["data"].value("links", json());
+}
+
+TEST(Payload, LinksLeadToThePage) {
+  const std::string run = "https://nightmill.example/dags/d/runs/scheduled__2026-03-15T06%3A00";
+  EXPECT_EQ(Links(R"({"dag_id": "d", "dag_run_id": "scheduled__2026-03-15T06:00"})"),
+            json({{"run", run}}));
+  EXPECT_EQ(Links(R"({"dag_id": "d", "dag_run_id": "scheduled__2026-03-15T06:00",
+                      "task_id": "t/1", "map_index": -1})"),
+            json({{"run", run}, {"task", run + "/tasks/t%2F1"}}));
+  EXPECT_EQ(Links(R"({"dag_id": "d", "dag_run_id": "scheduled__2026-03-15T06:00",
+                      "task_id": "t", "map_index": 3})")["task"],
+            run + "/tasks/t/3");
+  EXPECT_EQ(Links(R"({"dag_id": "d", "dag_run_id": null, "backfill_id": 7})"),
+            json({{"backfill", "https://nightmill.example/backfills/7"}}));
+  EXPECT_EQ(Links(R"({"dag_id": "d", "dag_run_id": null})"),
+            json({{"dag", "https://nightmill.example/dags/d"}}));
+  EXPECT_EQ(Links(R"({"notifier": "n"})"), json());
+  EXPECT_EQ(Links(R"({"dag_id": "d"})", ""), json());
+}
+
+TEST(Payload, NoLinkIsCutInTwo) {
+  json data = {{"dag_id", "d"}, {"dag_run_id", std::string(250, ':')}};
+  for (int i = 0; i < 300; ++i) data["text_" + std::to_string(i)] = std::string(70, 'x');
+  const std::string body = Links(data.dump())["run"];
+  EXPECT_EQ(body.size(), kPage.size() + std::string_view("/dags/d/runs/").size() + 750);
 }
 
 TEST(Payload, SlackSeesNoMarkupOfOurs) {

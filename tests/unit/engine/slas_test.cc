@@ -109,6 +109,27 @@ TEST_F(SlaTest, WarnedMissedResolved) {
   EXPECT_EQ(Told(), Names{});
 }
 
+TEST_F(SlaTest, AMissIsKeptOnceWithWhatWasKnown) {
+  h.WorkerUp();
+  h.Load(Dag(kBy8, kDaily));
+  h.AdvanceTo(Day(5, 7));
+  EXPECT_TRUE(h.db.misses.empty());
+  h.AdvanceTo(Day(5, 8, 11));
+  h.Restart();
+  h.Finish("a");
+  ASSERT_EQ(h.db.misses.size(), 1u) << "the warning, the miss and the landing are of one entry";
+  const SlaMissRow& miss = h.db.misses[0];
+  EXPECT_EQ(miss.slot, Row("by8").slot);
+  EXPECT_EQ(miss.kind, "deadline");
+  const EventRow& told = h.db.events.at(static_cast<std::size_t>(miss.miss.value - 1));
+  EXPECT_EQ(told.kind, "sla.state");
+  EXPECT_EQ(json::parse(told.data)["to"], "warned");
+  const json holdup = json::parse(miss.holdup);
+  EXPECT_EQ(holdup["task_list"], json({"a"}));
+  EXPECT_EQ(holdup["blocking_task_list"][0]["task_id"], "a");
+  EXPECT_EQ(holdup["blocking_task_count"], 1);
+}
+
 TEST_F(SlaTest, LandedInTimeSaysNothing) {
   h.WorkerUp();
   h.Load(Dag(kBy8, kDaily));
@@ -209,6 +230,10 @@ TEST_F(SlaTest, AfterAnOutageTheNewestSpeaksForAll) {
   EXPECT_EQ(Data()["others"], 4);
   EXPECT_EQ(h.db.alerts.back().dedup_key, "sla:d:by8:2026-01-08T06:00Z");
   EXPECT_EQ(States("by8"), "missed missed missed missed missed");
+  // Each of them is kept, in the order of their slots, though one is told of.
+  ASSERT_EQ(h.db.misses.size(), 5u);
+  EXPECT_EQ(h.db.misses.front().slot, Day(4, 6));
+  EXPECT_EQ(h.db.misses.back().slot, Day(8, 6));
   h.Restart();
   h.AdvanceTo(Day(9, 20));
   EXPECT_EQ(Told(), Names{});

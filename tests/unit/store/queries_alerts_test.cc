@@ -189,6 +189,47 @@ TEST_F(AlertQueriesTest, OfWhatIsMissedTheNewestAreLoaded) {
   EXPECT_EQ(snapshot.slas.back().name, "b");
 }
 
+TEST_F(AlertQueriesTest, AMissComesBackWithWhatBecameOfIt) {
+  SlaRow late = FullSla("a", 1, SlaState::kMissed);
+  Write({FullRun(3, "d", RunState::kRunning), late, FullMiss(7, "a", 1)});
+  late.state = SlaState::kResolved;
+  Write({late});
+  const Listing<SlaMissView> listing = ValueOf(queries_.SlaMisses({}));
+  EXPECT_EQ(listing.total, 1);
+  ASSERT_EQ(listing.rows.size(), 1u);
+  EXPECT_TRUE(Same(listing.rows[0].miss, FullMiss(7, "a", 1)));
+  EXPECT_TRUE(Same(listing.rows[0].sla, late));
+  EXPECT_EQ(listing.rows[0].run_id, "manual__3");
+  EXPECT_EQ(listing.rows[0].logical_date, At(3'000'000));
+}
+
+TEST_F(AlertQueriesTest, MissesAreFilteredAndNewestFirst) {
+  SlaRow alone = FullSla("c", 1, SlaState::kWarned);
+  alone.run = RunKey(0);
+  Write({FullSla("a", 1, SlaState::kResolved), FullMiss(10, "a", 1),
+         FullSla("a", 2, SlaState::kMissed), FullMiss(20, "a", 2),
+         FullSla("b", 1, SlaState::kNotApplicable), FullMiss(30, "b", 1), alone,
+         FullMiss(40, "c", 1), FullSla("e", 1, SlaState::kArmed)});
+  const auto ids = [this](const SlaMissFilter& filter) {
+    std::vector<std::int64_t> found;
+    const Listing<SlaMissView> listing = ValueOf(queries_.SlaMisses(filter));
+    for (const SlaMissView& view : listing.rows) found.push_back(view.miss.miss.value);
+    return found;
+  };
+  using Ids = std::vector<std::int64_t>;
+  EXPECT_EQ(ids({}), (Ids{40, 30, 20, 10}));
+  EXPECT_EQ(ids({.dag_id = "other"}), Ids{});
+  EXPECT_EQ(ids({.dag_id = "d", .run = RunKey(3)}), (Ids{30, 20, 10}));
+  // What was withdrawn after its warning was warned of all the same.
+  EXPECT_EQ(ids({.states = {SlaState::kWarned}}), (Ids{40, 30}));
+  EXPECT_EQ(ids({.states = {SlaState::kMissed, SlaState::kResolved}}), (Ids{20, 10}));
+  EXPECT_EQ(ids({.before = EventId(30), .page = {1, 0}}), Ids{20});
+  EXPECT_EQ(ids({.page = {2, 3}}), Ids{10});
+  SlaMissFilter beyond{.before = EventId(20)};
+  EXPECT_EQ(ValueOf(queries_.SlaMisses(beyond)).total, 4) << "the total is of all pages";
+  EXPECT_EQ(ValueOf(queries_.SlaMisses({})).rows[1].sla.state, SlaState::kWarned);
+}
+
 TEST_F(AlertQueriesTest, WhatTheLastSuccessesTook) {
   const auto run = [](std::int64_t key, RunState state, std::int64_t begin, std::int64_t end) {
     DagRunRow row = FullRun(key, "d", state);

@@ -65,6 +65,10 @@ inline auto Tie(const SlaRow& r) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = r;
   return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
 }
+inline auto Tie(const SlaMissRow& r) {
+  const auto& [a, b, c, d, e, f, g, h] = r;
+  return std::tie(a, b, c, d, e, f, g, h);
+}
 inline auto Tie(const AuditRow& r) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k] = r;
   return std::tie(a, b, c, d, e, f, g, h, i, j, k);

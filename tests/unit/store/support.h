@@ -163,4 +163,9 @@ inline SlaRow FullSla(const std::string& name, std::int64_t slot, SlaState state
           At(901), At(902), At(903),  At(904), At(905), At(906),   "time"};
 }
 
+// Of the row FullSla(name, slot, ...).
+inline SlaMissRow FullMiss(std::int64_t id, const std::string& name, std::int64_t slot) {
+  return {EventId(id), "d", name, At(slot), 5, "within", At(907), "{\"task_list\":[\"t\"]}"};
+}
+
 }  // namespace nightmill

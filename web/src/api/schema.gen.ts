@@ -3973,7 +3973,7 @@ export interface components {
             total_entries: number;
         };
         /**
-         * @description A warning or miss of an SLA.
+         * @description A warning or miss of an SLA, with what was known when it was first told of. A warning that was withdrawn stays `warned`.
          * @example {
          *       "sla_miss_id": 12,
          *       "dag_id": "user_features",
@@ -4011,7 +4011,7 @@ export interface components {
          *     }
          */
         SlaMissResponse: {
-            /** @description Number of the entry. */
+            /** @description Number of the entry: that of the event that told of it. */
             sla_miss_id: number;
             /** @description Id of the DAG. */
             dag_id: string;
@@ -4041,7 +4041,7 @@ export interface components {
              */
             state: "warned" | "missed" | "resolved";
             /**
-             * @description Why it warned.
+             * @description Why it warned; `time` if it was missed without a warning.
              * @enum {string}
              */
             cause: "time" | "forecast" | "failed";
@@ -4052,7 +4052,7 @@ export interface components {
             warned_at: string | null;
             /**
              * Format: date-time
-             * @description When it was missed.
+             * @description When it was missed; null if a newer miss of the same moment was told of in its place.
              */
             missed_at: string | null;
             /**
@@ -4064,12 +4064,12 @@ export interface components {
             late_by_seconds: number | null;
             /**
              * Format: date-time
-             * @description Forecast of the end at the warning.
+             * @description Forecast of the end, as it was then; null if there was none.
              */
             predicted_finish: string | null;
-            /** @description Tasks that are not finished or failed. */
+            /** @description Tasks that were not finished or had failed then. */
             task_list: string[];
-            /** @description Those of them that wait for no other, the longest path first. */
+            /** @description Those of them that waited for no other, the longest path first. */
             blocking_task_list: components["schemas"]["BlockingTask"][];
             /** @description Number of blocking tasks, also beyond the list. */
             blocking_task_count: number;
