@@ -80,8 +80,9 @@ constexpr std::array kPages{
              "and # are known; for seconds use `every`, for spread use `jitter`."},
     CodePage{
         "NM307", "cron never fires",
-        "No year has a date that matches, e.g. `0 0 30 2 *`. It is decided exactly, over all 14\n"
-        "kinds of years."},
+        "No year has a date that matches, e.g. `0 0 30 2 *`: decided exactly, over all 14\n"
+        "kinds of years. Or `exclude` drops every tick, or none lies between start_date and\n"
+        "end_date: that search ends at the year 2200, or after 100,000 excluded ticks in a row."},
     CodePage{"NM308", "unknown time zone", "Zones are IANA names: UTC, Europe/Madrid."},
     CodePage{
         "NM309", "bad schedule",

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/dagfile/draft.h"
 #include "core/dagfile/suggest.h"
@@ -89,22 +90,20 @@ void WarnOfDates(Draft& draft, const TemplateFacts& facts, const Place& place,
 void CheckText(Draft& draft, const std::string& text, const Place& place,
                const TemplateSite& site) {
   if (!IsTemplate(text)) return;
-  const auto facts = InspectTemplate(text);
-  if (!facts.ok()) {
-    draft.out.Error("NM310", place, facts.error().message, facts.error().hint);
-    return;
-  }
-  if (site.raw_refused && facts->raw) {
-    const std::string name = facts->raw_name.empty() ? "x" : facts->raw_name;
+  std::vector<Error> faults;
+  const TemplateFacts facts = InspectTemplate(text, &faults);
+  for (const Error& fault : faults) draft.out.Error("NM310", place, fault.message, fault.hint);
+  if (site.raw_refused && facts.raw) {
+    const std::string name = facts.raw_name.empty() ? "x" : facts.raw_name;
     draft.out.Error("NM311", place, fmt::format("raw template {{{{ {} }}}} in a script", name),
                     RawHint(name));
   }
-  if (facts->roots.contains("map") && !site.in_map && !draft.dag.tasks[site.task].map) {
+  if (facts.roots.contains("map") && !site.in_map && !draft.dag.tasks[site.task].map) {
     draft.out.Error("NM325", place, "`map` is used, but the task has no `map`");
   }
-  UseOutputs(draft, *facts, place, site);
-  UseParams(draft, *facts, place);
-  WarnOfDates(draft, *facts, place, site);
+  UseOutputs(draft, facts, place, site);
+  UseParams(draft, facts, place);
+  WarnOfDates(draft, facts, place, site);
 }
 
 }  // namespace

@@ -44,10 +44,13 @@ class CronExpr {
   std::shared_ptr<const Fields> fields_;
 };
 
+inline constexpr int kMaxFirings = 10'000;  // that one question asks for
+
 // {"next": ["2026-03-29T03:00:00+02:00", ...]} or {"error": {"code", "message", "hint"}} for one
 // line {"expr", "tz", "start", "n"} of `nightmill schedule next --jsonl`: the first n firings
-// strictly after `start`, fewer if the year 2200 ends the search. `tz` is UTC and `n` is 1 if
-// absent; other members are ignored. Never throws.
+// strictly after `start` (from 1970 on, with Z or an offset; a bare date is midnight UTC), fewer if
+// the year 2200 ends the search. `tz` is UTC and `n` is 1 if absent; another member is an error.
+// Never throws.
 std::string AnswerScheduleLine(std::string_view json_line);
 
 }  // namespace nightmill

@@ -384,6 +384,10 @@ bool CronExpr::Fields::CoversWholeDays() const {
   return minutes == Bit(60) - 1 && hours == Bit(24) - 1;
 }
 
+bool CronExpr::Fields::CoversTimesOf(const Fields& other) const {
+  return (other.minutes & ~minutes) == 0 && (other.hours & ~hours) == 0;
+}
+
 std::optional<std::int64_t> CronExpr::Fields::NextMinute(std::int64_t minute) const {
   minute = std::max<std::int64_t>(minute, 0);
   if (minute >= kEndDay * kMinutesPerDay) return std::nullopt;

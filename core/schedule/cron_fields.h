@@ -32,6 +32,8 @@ struct CronExpr::Fields {
   // `day`: days since 1970-01-01, within 1970..2200.
   bool MatchesDay(std::int32_t day) const;
   bool CoversWholeDays() const;
+  // Has each time of day that `other` has.
+  bool CoversTimesOf(const Fields& other) const;
 };
 
 Result<CronExpr::Fields> ParseCronFields(std::string_view text, bool day_or);

@@ -1,4 +1,8 @@
 // `nightmill schedule next --jsonl`: one question and one answer per line.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/schedule/cron.h"
@@ -10,14 +14,13 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::size_t kMaxLineBytes = 64u << 10;
-constexpr int kMaxFirings = 10'000;
 constexpr std::string_view kForm =
     R"(write {"expr": "0 6 * * *", "tz": "Asia/Tokyo", "start": "2026-03-28T00:00:00Z", "n": 5})";
 
 struct Question {
   std::string expr;
   std::string zone = "UTC";
-  std::string start;
+  Instant start;
   int n = 1;
 };
 
@@ -38,6 +41,33 @@ Status ReadString(const json& line, const char* name, bool required, std::string
   return Ok();
 }
 
+// A misspelt member would be answered as if it were not there.
+Status CheckMembers(const json& line) {
+  constexpr std::array<std::string_view, 4> kMembers = {"expr", "tz", "start", "n"};
+  for (const auto& [name, value] : line.items()) {
+    if (std::find(kMembers.begin(), kMembers.end(), name) != kMembers.end()) continue;
+    return Invalid(fmt::format("unknown member \"{}\"", name),
+                   "a line has \"expr\", \"tz\", \"start\" and \"n\"");
+  }
+  return Ok();
+}
+
+// The zone of the question is that of the expression, not of `start`: a time names its own.
+Result<Instant> ReadStart(const std::string& text) {
+  Result<Instant> start = ParseInstant(text);
+  if (!start.ok()) {
+    const bool zone_missing = ParseInstant(text + "Z").ok() || ParseInstant(text + ":00Z").ok();
+    if (!zone_missing) return start;
+    return Invalid(fmt::format("\"start\" {} names no zone", text),
+                   "add Z or an offset, as in 2026-03-28T00:00:00+09:00");
+  }
+  if (*start < Instant{}) {
+    return Invalid(fmt::format("\"start\" {} is before 1970", text),
+                   "firings are known from 1970 to 2200");
+  }
+  return start;
+}
+
 Result<Question> ReadQuestion(std::string_view text) {
   if (text.size() > kMaxLineBytes) return Invalid("the line is longer than 64 KiB");
   const json line = json::parse(text, nullptr, false);
@@ -46,12 +76,15 @@ Result<Question> ReadQuestion(std::string_view text) {
   Question question;
   NM_RETURN_IF_ERROR(ReadString(line, "expr", true, &question.expr));
   NM_RETURN_IF_ERROR(ReadString(line, "tz", false, &question.zone));
-  NM_RETURN_IF_ERROR(ReadString(line, "start", true, &question.start));
+  std::string start;
+  NM_RETURN_IF_ERROR(ReadString(line, "start", true, &start));
   if (const auto n = line.find("n"); n != line.end()) {
     const bool fits = n->is_number_integer() && *n >= 1 && *n <= kMaxFirings;
     if (!fits) return BadMember("n", "a whole number from 1 to 10000");
     question.n = n->get<int>();
   }
+  NM_RETURN_IF_ERROR(CheckMembers(line));
+  NM_ASSIGN_OR_RETURN(question.start, ReadStart(start));
   return question;
 }
 
@@ -59,7 +92,7 @@ Result<std::vector<std::string>> Answer(std::string_view text) {
   NM_ASSIGN_OR_RETURN(const Question question, ReadQuestion(text));
   NM_ASSIGN_OR_RETURN(const auto zone, TimeZone::Find(question.zone));
   NM_ASSIGN_OR_RETURN(const CronExpr cron, CronExpr::Parse(question.expr));
-  NM_ASSIGN_OR_RETURN(Instant at, ParseInstant(question.start));
+  Instant at = question.start;
   std::vector<std::string> firings;
   for (int i = 0; i < question.n; ++i) {
     const std::optional<Instant> next = cron.Next(at, *zone);

@@ -154,9 +154,19 @@ class ExcludedTicks final : public Ticks {
   // Separate from single ticks so that a search leaps over a whole day at once.
   bool DayExcluded(std::int32_t day) const {
     if (std::binary_search(exclusions_.days.begin(), exclusions_.days.end(), day)) return true;
-    return std::any_of(exclusions_.crons.begin(), exclusions_.crons.end(), [&](const auto& cron) {
-      return cron.fields().CoversWholeDays() && cron.fields().MatchesDay(day);
-    });
+    for (std::size_t i = 0; i < exclusions_.crons.size(); ++i) {
+      const CronExpr::Fields& fields = exclusions_.crons[i].fields();
+      if (!fields.MatchesDay(day)) continue;
+      if (fields.CoversWholeDays() || (exclusions_.covers[i] && PlainDay(day))) return true;
+    }
+    return false;
+  }
+
+  // No clock change within the day or at its start, which moves ticks and repeats them.
+  bool PlainDay(std::int32_t day) const {
+    const Instant start = exclusions_.zone->StartOfDay(day);
+    const TimeZone::Segment segment = exclusions_.zone->SegmentAt(start);
+    return segment.begin < start && exclusions_.zone->StartOfDay(day + 1) <= segment.end;
   }
 
   bool TickExcluded(Instant tick) const {

@@ -36,6 +36,8 @@ struct ZonedCron {
 struct Exclusions {
   std::vector<std::int32_t> days;  // since 1970-01-01, ascending
   std::vector<CronExpr> crons;
+  // As long as `crons`: matches each time of day that the schedule's own ones have, in their zone.
+  std::vector<bool> covers;
   std::shared_ptr<const TimeZone> zone;
 
   bool empty() const { return days.empty() && crons.empty(); }
@@ -48,7 +50,7 @@ std::unique_ptr<const Ticks> MakePeriodTicks(Instant anchor, Duration period);
 // These instants, in any order.
 std::unique_ptr<const Ticks> MakeListTicks(std::vector<Instant> instants);
 // `inner` without the excluded ones. A search that meets nothing but excluded ticks gives up after
-// 100,000 of them (whole days count as one) and then reports that there are none.
+// 100,000 of them (days without any other tick count as one) and then reports that there are none.
 std::unique_ptr<const Ticks> MakeExcludedTicks(std::unique_ptr<const Ticks> inner,
                                                Exclusions exclusions);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/hash.h"
+#include "core/schedule/cron_fields.h"
 #include "core/schedule/ticks.h"
 #include "core/schedule/time_zone.h"
 
@@ -346,6 +347,7 @@ class Resolver {
       }
       Result<CronExpr> cron = CronExpr::Parse(text, spec_.day_or);
       if (cron.ok()) {
+        exclusions_.covers.push_back(CoversTicks(*cron));
         exclusions_.crons.push_back(*cron);
       } else {
         Fault(pointer, std::move(cron).error());
@@ -354,10 +356,20 @@ class Resolver {
     std::sort(exclusions_.days.begin(), exclusions_.days.end());
   }
 
+  bool CoversTicks(const CronExpr& exclusion) const {
+    return !crons_.empty() && std::all_of(crons_.begin(), crons_.end(), [&](const ZonedCron& own) {
+      return own.zone == parts_.zone && exclusion.fields().CoversTimesOf(own.cron.fields());
+    });
+  }
+
   void MakeTicks() {
     parts_.ticks = TicksOfForm();
-    if (!exclusions_.empty()) {
-      parts_.ticks = MakeExcludedTicks(std::move(parts_.ticks), std::move(exclusions_));
+    if (exclusions_.empty()) return;
+    const bool had_ticks = parts_.ticks->After(kEarliest).has_value();
+    parts_.ticks = MakeExcludedTicks(std::move(parts_.ticks), std::move(exclusions_));
+    if (had_ticks && !parts_.ticks->After(kEarliest)) {
+      Fault("/exclude", Invalid("never fires: `exclude` drops every tick of the schedule",
+                                "take out an exclusion that matches what the schedule fires at"));
     }
   }
 
@@ -387,6 +399,22 @@ class Resolver {
   Exclusions exclusions_;
 };
 
+// A schedule with ticks but none that its dates let through. @once needs no date.
+std::optional<Error> EmptyWindow(const Timetable& timetable) {
+  const ScheduleSpec& spec = timetable.spec();
+  if (spec.once || (spec.start_date.empty() && spec.end_date.empty())) return std::nullopt;
+  if (timetable.NextSlot(kEarliest)) return std::nullopt;
+  const bool ends = !spec.end_date.empty();
+  Error error = Invalid(
+      spec.start_date.empty() ? fmt::format("never fires: no tick up to end_date {}", spec.end_date)
+      : ends ? fmt::format("never fires: no tick from start_date {} to end_date {}",
+                           spec.start_date, spec.end_date)
+             : fmt::format("never fires: no tick from start_date {} on", spec.start_date),
+      "no data interval begins within these dates; widen them or change the ticks");
+  error.pointer = ends ? "/end_date" : "/start_date";
+  return error;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Timetable>> Timetable::Make(const ScheduleSpec& spec,
@@ -399,8 +427,12 @@ Result<std::shared_ptr<const Timetable>> Timetable::Make(const ScheduleSpec& spe
     if (faults != nullptr) *faults = std::move(resolver.faults);
     return first;
   }
-  return std::shared_ptr<const Timetable>(
-      std::make_shared<TimetableImpl>(spec, dag_id, std::move(parts)));
+  auto timetable = std::make_shared<const TimetableImpl>(spec, dag_id, std::move(parts));
+  if (std::optional<Error> fault = EmptyWindow(*timetable)) {
+    if (faults != nullptr) faults->push_back(*fault);
+    return *std::move(fault);
+  }
+  return std::shared_ptr<const Timetable>(std::move(timetable));
 }
 
 }  // namespace nightmill

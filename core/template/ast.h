@@ -89,7 +89,14 @@ struct Template {
   Error Located(Error error, std::size_t offset) const;
 };
 
-// Errors are kInvalid with their column.
+// An error and the byte it is at; errors are kInvalid with their column.
+struct Fault {
+  std::size_t offset = 0;
+  Error error;
+};
+
 Result<Template> ParseTemplate(std::string_view text);
+// The parts without a fault; `faults` receives one for each other part.
+Template ParseTemplate(std::string_view text, std::vector<Fault>* faults);
 
 }  // namespace nightmill::tmpl

@@ -1,8 +1,10 @@
 // InspectTemplate: what can be said of a template without rendering it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/template/ast.h"
 #include "core/template/calls.h"
@@ -14,48 +16,53 @@ namespace nightmill {
 namespace tmpl {
 namespace {
 
-// Checks names and collects facts.
+// Checks names and collects facts. A fault ends the look at its own path of names only.
 class Inspector {
  public:
-  Inspector(const Template& source, TemplateFacts* facts) : source_(source), facts_(facts) {}
+  Inspector(const Template& source, TemplateFacts* facts, std::vector<Fault>* faults)
+      : source_(source), facts_(facts), faults_(faults) {}
 
-  Status Visit(const Node& node) {
+  void Visit(const Node& node) {
     switch (node.kind) {
       case NodeKind::kName:
-        return VisitName(node, /*as_owner=*/false);
+        VisitName(node, /*as_owner=*/false);
+        return;
       case NodeKind::kMember:
       case NodeKind::kIndex:
-        return VisitMember(node, /*as_owner=*/false);
+        VisitMember(node, /*as_owner=*/false);
+        return;
       case NodeKind::kCall:
-        return VisitCall(node);
+        VisitCall(node);
+        return;
       case NodeKind::kFilter:
-        NM_RETURN_IF_ERROR(
-            Located(BindArguments(FindFilter(node.name)->signature, node.keywords), node));
+        Check(BindArguments(FindFilter(node.name)->signature, node.keywords), node);
         break;
       default:
         break;
     }
-    return VisitKids(node, 0);
+    VisitKids(node, 0);
   }
 
  private:
   template <class R>
-  Status Located(const R& result, const Node& node) const {
-    return result.ok() ? Ok() : Status(source_.Located(result.error(), node.begin));
+  bool Check(const R& result, const Node& node) {
+    return result.ok() || Add(node, result.error());
   }
-  Status Fail(const Node& node, std::string message, std::string hint) const {
-    return source_.Located(Invalid(std::move(message), std::move(hint)), node.begin);
+  bool Fail(const Node& node, std::string message, std::string hint) {
+    return Add(node, Invalid(std::move(message), std::move(hint)));
+  }
+  // For its callers, which then return false.
+  bool Add(const Node& node, const Error& error) {
+    faults_->push_back({node.begin, source_.Located(error, node.begin)});
+    return false;
   }
 
-  Status VisitKids(const Node& node, std::size_t first) {
-    for (std::size_t i = first; i < node.kids.size(); ++i) {
-      NM_RETURN_IF_ERROR(Visit(*node.kids[i]));
-    }
-    return Ok();
+  void VisitKids(const Node& node, std::size_t first) {
+    for (std::size_t i = first; i < node.kids.size(); ++i) Visit(*node.kids[i]);
   }
 
   // `as_owner`: a member of it is named, so that a namespace is allowed.
-  Status VisitName(const Node& node, bool as_owner) {
+  bool VisitName(const Node& node, bool as_owner) {
     const RootName* root = FindRoot(node.name);
     if (!root) {
       return Fail(node, fmt::format("\"{}\" is not defined", node.name),
@@ -68,41 +75,44 @@ class Inspector {
       case RootKind::kOld:
         facts_->warnings.push_back(
             fmt::format("\"{}\" is an old name: write {{{{ {} }}}}", node.name, root->note));
-        return Ok();
+        return true;
       case RootKind::kNamespace:
       case RootKind::kFunction:
-        if (as_owner) return Ok();
+        if (as_owner) return true;
         return Fail(node, fmt::format("{} is not a value", node.name), "name one of its members");
       case RootKind::kValue:
         break;
     }
-    return Ok();
+    return true;
+  }
+
+  bool VisitOwner(const Node& node) {
+    if (node.kind == NodeKind::kName) return VisitName(node, /*as_owner=*/true);
+    if (!NamespaceOf(node).empty()) return VisitMember(node, /*as_owner=*/true);
+    Visit(node);
+    return true;
   }
 
   // Notes edges (outputs.x) and params, and checks the members of closed namespaces.
-  Status VisitMember(const Node& node, bool as_owner) {
+  bool VisitMember(const Node& node, bool as_owner) {
     const Node& owner_node = *node.kids[0];
     const std::string owner = NamespaceOf(owner_node);
     const std::string* member = FixedMember(node);
-    if (owner_node.kind == NodeKind::kName) {
-      NM_RETURN_IF_ERROR(VisitName(owner_node, /*as_owner=*/true));
-    } else if (!owner.empty()) {
-      NM_RETURN_IF_ERROR(VisitMember(owner_node, /*as_owner=*/true));
-    } else {
-      NM_RETURN_IF_ERROR(Visit(owner_node));
-    }
+    const bool owner_holds = VisitOwner(owner_node);
     if (!member) {
-      if (!owner.empty()) {
+      if (!owner.empty() && owner_holds) {
         return Fail(node, fmt::format("{} needs a fixed name", owner),
                     "the graph must be known before the run");
       }
-      return Visit(*node.kids.back());
+      Visit(*node.kids.back());
+      return owner_holds;
     }
+    if (!owner_holds) return false;
     if (owner == "outputs") facts_->outputs.insert(*member);
     if (owner_node.kind == NodeKind::kName && owner_node.name == "params") {
       facts_->params.insert(*member);
     }
-    if (owner.empty() || !HasClosedMembers(owner)) return Ok();
+    if (owner.empty() || !HasClosedMembers(owner)) return true;
     if (!FindMember(owner, *member)) {
       const auto members = MembersOf(owner);
       std::string hint = DidYouMean(*member, members);
@@ -114,38 +124,37 @@ class Inspector {
           node, fmt::format("{}.{} is not a value", owner, *member),
           owner == "macros" ? fmt::format("call it: macros.{}(...)", *member) : "name a variable");
     }
-    return Ok();
+    return true;
   }
 
   // Name and arguments are checked by the same rows that rendering uses.
-  Status VisitCall(const Node& node) {
+  void VisitCall(const Node& node) {
     const Node& callee = *node.kids[0];
     const Callee what = ClassifyCallee(callee);
-    NM_RETURN_IF_ERROR(Located(CheckCallee(callee, what), callee));
+    if (!Check(CheckCallee(callee, what), callee)) return VisitKids(node, 1);
     switch (what.kind) {
       case CalleeKind::kSecret:
         facts_->roots.insert("secret");
         if (node.kids.size() != 2 || node.kids[1]->kind != NodeKind::kConst ||
             !node.kids[1]->value.As<std::string>()) {
-          return Fail(node, "secret takes one fixed name", "secret('database_password')");
+          Fail(node, "secret takes one fixed name", "secret('database_password')");
         }
-        return Ok();
+        return;
       case CalleeKind::kMacro:
         facts_->roots.insert("macros");
-        NM_RETURN_IF_ERROR(
-            Located(BindArguments(FindMacro(what.name)->signature, node.keywords), node));
+        Check(BindArguments(FindMacro(what.name)->signature, node.keywords), node);
         break;
       default:
-        NM_RETURN_IF_ERROR(
-            Located(BindArguments(FindMethod(what.name)->signature, node.keywords), node));
-        NM_RETURN_IF_ERROR(Visit(*callee.kids[0]));
+        Check(BindArguments(FindMethod(what.name)->signature, node.keywords), node);
+        Visit(*callee.kids[0]);
         break;
     }
-    return VisitKids(node, 1);
+    VisitKids(node, 1);
   }
 
   const Template& source_;
   TemplateFacts* facts_;
+  std::vector<Fault>* faults_;
 };
 
 // Where the text of an expression comes from, as far as a shell line is concerned.
@@ -271,20 +280,33 @@ class OriginFinder {
 }  // namespace tmpl
 
 Result<TemplateFacts> InspectTemplate(std::string_view text) {
+  std::vector<Error> faults;
+  TemplateFacts facts = InspectTemplate(text, &faults);
+  if (!faults.empty()) return std::move(faults.front());
+  return facts;
+}
+
+TemplateFacts InspectTemplate(std::string_view text, std::vector<Error>* faults) {
   TemplateFacts facts;
   if (!IsTemplate(text)) return facts;
-  NM_ASSIGN_OR_RETURN(const tmpl::Template parsed, tmpl::ParseTemplate(text));
-  tmpl::Inspector inspector(parsed, &facts);
+  std::vector<tmpl::Fault> found;
+  const tmpl::Template parsed = tmpl::ParseTemplate(text, &found);
+  tmpl::Inspector inspector(parsed, &facts, &found);
   for (const tmpl::Segment& segment : parsed.segments) {
     if (!segment.expression) continue;
     facts.has_expressions = true;
-    NM_RETURN_IF_ERROR(inspector.Visit(*segment.expression));
+    const std::size_t before = found.size();
+    inspector.Visit(*segment.expression);
+    if (found.size() > before) continue;
     tmpl::OriginFinder finder(parsed);
     if (finder.Of(*segment.expression) == tmpl::Origin::kForeign && !facts.raw) {
       facts.raw = true;
       facts.raw_name = finder.first_foreign();
     }
   }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const tmpl::Fault& a, const tmpl::Fault& b) { return a.offset < b.offset; });
+  for (tmpl::Fault& fault : found) faults->push_back(std::move(fault.error));
   return facts;
 }
 

@@ -432,17 +432,18 @@ class Splitter {
  public:
   explicit Splitter(std::string_view text) { template_.source = std::string(text); }
 
-  Result<Template> Run() {
+  // Goes on behind a fault, so that `faults` has one for each faulty expression.
+  Template Run(std::vector<Fault>* faults) {
     while (at_ < source().size()) {
       const std::size_t open = NextOpening();
       AddText(open);
       if (open == std::string::npos) break;
       const char kind = source()[open + 1];
       const bool done = kind == '{' ? Expression(open) : kind == '#' ? Comment(open) : Block(open);
-      if (!done) {
-        return template_.Located(Invalid(std::move(error_.message), std::move(error_.hint)),
-                                 error_.offset);
-      }
+      if (done) continue;
+      Error error = Invalid(std::move(error_.message), std::move(error_.hint));
+      faults->push_back({error_.offset, template_.Located(std::move(error), error_.offset)});
+      error_ = {};
     }
     return std::move(template_);
   }
@@ -486,17 +487,26 @@ class Splitter {
     return open + (sign ? 3 : 2);
   }
 
+  // Continues after the next `mark`, or at the end.
+  void LeapOver(std::string_view mark, std::size_t from) {
+    const std::size_t found = source().find(mark, from);
+    at_ = found == std::string::npos ? source().size() : found + mark.size();
+  }
+
   bool Expression(std::size_t open) {
     TokenList list;
-    if (!Tokenize(source(), Inside(open), &list, &error_)) return false;
+    if (!Tokenize(source(), Inside(open), &list, &error_)) {
+      LeapOver("}}", open);
+      return false;
+    }
+    at_ = list.end;
+    strip_next_ = list.strip_after;
     Segment segment;
     segment.expression = Parser(list, &error_).Run();
     if (!segment.expression) return false;
     segment.begin = open;
     segment.end = list.end;
     template_.segments.push_back(std::move(segment));
-    strip_next_ = list.strip_after;
-    at_ = list.end;
     return true;
   }
 
@@ -505,6 +515,7 @@ class Splitter {
     if (close == std::string::npos) {
       error_ = {"the comment has no closing \"#}\"",
                 "to print \"{#\" as it is (shell: ${#x}) write {{ '{#' }}", open};
+      at_ = source().size();
       return false;
     }
     strip_next_ = source()[close - 1] == '-';
@@ -515,6 +526,7 @@ class Splitter {
   bool Block(std::size_t open) {
     error_ = {"blocks ({% %}) are not part of the template language",
               "use {{ a if condition else b }}; lists come from map.over", open};
+    LeapOver("%}", open);
     return false;
   }
 
@@ -561,6 +573,15 @@ Error Template::Located(Error error, std::size_t offset) const {
   return error;
 }
 
-Result<Template> ParseTemplate(std::string_view text) { return Splitter(text).Run(); }
+Result<Template> ParseTemplate(std::string_view text) {
+  std::vector<Fault> faults;
+  Template parsed = ParseTemplate(text, &faults);
+  if (!faults.empty()) return std::move(faults.front().error);
+  return parsed;
+}
+
+Template ParseTemplate(std::string_view text, std::vector<Fault>* faults) {
+  return Splitter(text).Run(faults);
+}
 
 }  // namespace nightmill::tmpl

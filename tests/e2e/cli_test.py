@@ -82,14 +82,16 @@ class Offline(unittest.TestCase):
                  "no json", '{"expr": "0 0 30 2 *", "tz": "UTC", "start": "2026-01-01T00:00:00Z",'
                  ' "n": 1}', '{"expr": "@daily", "tz": "Mars/X", "start": "2026-01-01T00:00:00Z",'
                  ' "n": 1}', "", '{"expr": "@daily", "expr": "@hourly",'
-                 ' "start": "2026-01-01T00:00:00Z"}']
+                 ' "start": "2026-01-01T00:00:00Z"}',
+                 '{"expr": "@daily", "timezone": "UTC", "start": "2026-01-01T00:00:00Z"}',
+                 '{"expr": "@daily", "start": "2026-01-01T00:00:00"}']
         answer = self.box.cli("schedule", "next", "--jsonl", stdin="\n".join(lines) + "\n")
         self.assertEqual(answer.returncode, 0, answer.stderr)
         answers = [json.loads(line) for line in answer.stdout.splitlines()]
         self.assertEqual(answers[0], {"next": ["2026-03-28T06:00:00+01:00",
                                                "2026-03-29T06:00:00+02:00",
                                                "2026-03-30T06:00:00+02:00"]})
-        self.assertEqual([list(a) for a in answers[1:]], [["error"]] * 6)
+        self.assertEqual([list(a) for a in answers[1:]], [["error"]] * 8)
         for one in answers[1:]:
             self.assertTrue(one["error"]["message"])
         plain = self.box.cli("schedule", "next", "0 6 * * *", "--start", "2026-01-01T06:00:00Z",
@@ -97,6 +99,9 @@ class Offline(unittest.TestCase):
         self.assertEqual(plain.stdout, "2026-01-02T06:00:00+00:00\n2026-01-03T06:00:00+00:00\n")
         self.assertEqual(self.box.cli("schedule", "next", "0 0 30 2 *").returncode, 2)
         self.assertEqual(self.box.cli("schedule", "next").returncode, 2)
+        early = self.box.cli("schedule", "next", "@daily", "--start", "0001-01-01T00:00:00Z")
+        self.assertEqual(early.returncode, 2)
+        self.assertIn("0001-01-01T00:00:00Z is before 1970", early.stderr)
 
     def test_dag_next(self):
         dag = self.box.write("d.json", {"dag_id": "d", "schedule": "0 6 * * *", "tasks": [TASK]})

@@ -142,6 +142,39 @@ TEST(InspectTemplate, RefusesWhatCannotWork) {
   EXPECT_EQ(InspectTemplate("{{ ds | defualt('') }}").error().hint, "did you mean \"default\"?");
 }
 
+TEST(InspectTemplate, FindsEveryFault) {
+  const auto faults_of = [](std::string_view text) {
+    std::vector<Error> faults;
+    InspectTemplate(text, &faults);
+    std::vector<std::string> messages;
+    for (const Error& fault : faults) {
+      messages.push_back(fault.message.substr(0, fault.message.find(" of {")));
+    }
+    return messages;
+  };
+  using Messages = std::vector<std::string>;
+  EXPECT_EQ(faults_of("{{ one }} {{ ds }} {{ two }}"),
+            (Messages{"\"one\" is not defined (column 4", "\"two\" is not defined (column 23"}));
+  EXPECT_EQ(
+      faults_of("{{ one }} {{ 1 + }} {{ ds | uper }} {% if x %} {{ two"),
+      (Messages{"\"one\" is not defined (column 4", "a value expected before the end (column 18",
+                "there is no filter \"uper\" (column 29",
+                "blocks ({% %}) are not part of the template language (column 37",
+                "the expression has no closing \"}}\" (column 50"}));
+  EXPECT_EQ(faults_of("{{ one ~ macros.two(three) ~ ti.four ~ params[five] }}"),
+            (Messages{"\"one\" is not defined (column 4", "there is no macro \"two\" (column 10",
+                      "\"three\" is not defined (column 21", "ti has no member \"four\" (column 30",
+                      "\"five\" is not defined (column 47"}));
+  // One fault of a path is said once.
+  EXPECT_EQ(faults_of("{{ one.two.three[0] }}"), Messages{"\"one\" is not defined (column 4"});
+
+  std::vector<Error> faults;
+  const TemplateFacts facts = InspectTemplate("{{ nope }} {{ params.x }} {{ outputs.y }}", &faults);
+  EXPECT_EQ(facts.params, Names{"x"});
+  EXPECT_EQ(facts.outputs, Names{"y"});
+  EXPECT_EQ(facts.raw_name, "params.x");
+}
+
 // What inspection accepts of names and calls, rendering knows too.
 TEST(InspectTemplate, AgreesWithRendering) {
   for (const char* text :
