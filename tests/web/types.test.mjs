@@ -1,5 +1,5 @@
-// The page is right by the strict compiler, against the types of api/openapi.json as it is now. Types
-// that say nothing (any) would be found, too: the compiler wants to know what each parameter is.
+// The page is right by the strict compiler, against the types of api/openapi.json as it is now.
+// Types that say nothing (any) would be found, too: each parameter's must be known.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

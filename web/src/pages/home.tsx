@@ -27,7 +27,8 @@ const KINDS: Record<AttentionItem['kind'], { word: string; bad: boolean }> = {
 
 function placeOf(item: AttentionItem): string {
   if (item.kind.startsWith('sla')) return '/sla';
-  if (item.kind === 'delivery_dead' || item.kind === 'notifier_disabled') return '/alerts';
+  if (item.kind === 'delivery_dead') return '/alerts?state=dead';
+  if (item.kind === 'notifier_disabled') return '/alerts';
   if (!item.dag_id) return '/dags';
   if (!item.dag_run_id) return to.dag(item.dag_id);
   if (item.task_id)
