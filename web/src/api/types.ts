@@ -40,6 +40,7 @@ export type RunExplanation = Schemas['RunExplanationResponse'];
 export type Session = Schemas['SessionResponse'];
 export type Sla = Schemas['SlaResponse'];
 export type SlaCollection = Schemas['SlaCollectionResponse'];
+export type SlaMiss = Schemas['SlaMissResponse'];
 export type SlaMissCollection = Schemas['SlaMissCollectionResponse'];
 export type TaskCollection = Schemas['TaskCollectionResponse'];
 export type TaskExplanation = Schemas['TaskExplanationResponse'];
