@@ -23,7 +23,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  site?.close();
+  await site?.close();
 });
 
 test('the first paint is quick', async () => {

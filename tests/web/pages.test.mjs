@@ -29,7 +29,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  site?.close();
+  await site?.close();
 });
 
 async function seriousFindings(page) {

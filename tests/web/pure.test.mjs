@@ -29,7 +29,10 @@ test('times name their zone and are as short as they can be', () => {
 
 test('durations', () => {
   const cases = [
-    [0, '0.00 s'],
+    [0, '0 ms'],
+    [0.0004, '<1 ms'],
+    [0.0042, '4 ms'],
+    [0.0996, '0.10 s'],
     [0.4237, '0.42 s'],
     [9.994, '9.99 s'],
     [9.996, '10.0 s'],
@@ -41,7 +44,7 @@ test('durations', () => {
     [273_600, '3 d 4 h'],
     [null, ''],
     [NaN, ''],
-    [-1, '0.00 s'],
+    [-1, '0 ms'],
   ];
   for (const [seconds, wanted] of cases)
     assert.equal(pure.duration(seconds), wanted, String(seconds));

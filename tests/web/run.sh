@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh build | FILE.test.mjs: prepares the page and its tests, or runs one file of them.
-# NM_WEB_URL and NM_WEB_TOKEN name a daemon to test against; without them the tests bring a mock.
+# NM_WEB_DAEMON names the program of a daemon to test against, NM_WEB_URL and NM_WEB_TOKEN one that
+# runs already; without them the tests bring a mock.
 set -eu
 NM_SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
 . "$NM_SOURCE/web/env.sh"

@@ -18,7 +18,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  site?.close();
+  await site?.close();
 });
 
 // Writes the corpus wherever a user may write, on any server.

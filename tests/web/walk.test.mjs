@@ -22,7 +22,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  site?.close();
+  await site?.close();
 });
 
 const press = (...keys) =>

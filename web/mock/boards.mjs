@@ -75,6 +75,29 @@ export function homeView(world) {
     until: null,
     message: `unknown task "${HOSTILE[0]}"`,
   });
+  attention.push({
+    kind: 'notifier_disabled',
+    dag_id: null,
+    dag_run_id: null,
+    task_id: null,
+    map_index: null,
+    name: 'slack-data',
+    since: iso(world.now - HOUR),
+    until: null,
+    message: 'slack-data is off: 410 Gone; nightmill alert test slack-data turns it on again',
+  });
+  for (const one of world.deliveries.filter((row) => row.state === 'dead'))
+    attention.push({
+      kind: 'delivery_dead',
+      dag_id: one.dag_id,
+      dag_run_id: one.dag_run_id,
+      task_id: null,
+      map_index: null,
+      name: one.delivery_id,
+      since: one.ended_at,
+      until: null,
+      message: `${one.event} did not reach ${one.notifier}: ${one.last_error}`,
+    });
   return {
     time: iso(world.now),
     last_event_id: world.events.length,

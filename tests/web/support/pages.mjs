@@ -40,6 +40,8 @@ export async function placesOf(page) {
     pools: '/pools',
     sla: '/sla',
     alerts: '/alerts',
+    alerts_dead: '/alerts?state=dead',
+    no_dag_found: '/dags?q=no-such-dag',
     unknown: '/nowhere',
   };
   if (mapped) out.mapped = `${at}/tasks/${mapped.task_id}/${mapped.map_index}`;

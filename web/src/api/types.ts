@@ -1,5 +1,6 @@
-// The forms of the API under short names. They are generated (schema.gen.ts) from api/openapi.json.
-import type { components } from './schema.gen';
+// The forms of the API under short names. The page's build makes them from
+// api/openapi.json (web/types.sh).
+import type { components } from '../../generated/schema';
 
 type Schemas = components['schemas'];
 
@@ -39,6 +40,7 @@ export type RunExplanation = Schemas['RunExplanationResponse'];
 export type Session = Schemas['SessionResponse'];
 export type Sla = Schemas['SlaResponse'];
 export type SlaCollection = Schemas['SlaCollectionResponse'];
+export type SlaMiss = Schemas['SlaMissResponse'];
 export type SlaMissCollection = Schemas['SlaMissCollectionResponse'];
 export type TaskCollection = Schemas['TaskCollectionResponse'];
 export type TaskExplanation = Schemas['TaskExplanationResponse'];

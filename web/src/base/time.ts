@@ -66,10 +66,12 @@ export function shortDay(ms: number, now: number, zone: ZoneChoice): string {
   return `${Number(p.day)} ${MONTHS[Number(p.month) - 1]}${year}`;
 }
 
-// "0.42 s", "12.3 s", "4 m 05 s", "1 h 02 m", "3 d 4 h"
+// "4 ms", "0.42 s", "12.3 s", "4 m 05 s", "1 h 02 m", "3 d 4 h"
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '';
   const s = Math.max(0, seconds);
+  if (s > 0 && s < 0.001) return '<1 ms';
+  if (s < 0.0995) return `${Math.round(s * 1000)} ms`;
   if (s < 9.995) return `${s.toFixed(2)} s`;
   if (s < 59.95) return `${s.toFixed(1)} s`;
   const whole = Math.round(s);

@@ -45,11 +45,20 @@ function NotifierRow({ one, refresh }: { one: Notifier; refresh: () => Promise<u
       <td>
         <span class="strong">{one.name}</span> <span class="muted">{one.type}</span>
         {!one.enabled && (
-          <span class="block small danger-text text">off: {one.disabled_reason}</span>
+          <span class="block small text">
+            <span class="danger-text">off: {one.disabled_reason}.</span> A sample that it takes
+            turns it on.
+          </span>
         )}
       </td>
       <td class="wide-only text">{one.target}</td>
-      <td class="wide-only mono">{one.events.join(' ')}</td>
+      <td class="wide-only">
+        {one.events.length > 0 ? (
+          <span class="mono">{one.events.join(' ')}</span>
+        ) : (
+          <span class="muted">what DAGs name it for</span>
+        )}
+      </td>
       <td class="num">{one.pending}</td>
       <td class="num">{one.dead > 0 ? <span class="danger-text">{one.dead}</span> : 0}</td>
       <td class="num">
@@ -106,11 +115,15 @@ function DeliveryRow({ one, refresh }: { one: Delivery; refresh: () => Promise<u
                 one.dag_id
               ))}
           </span>
+          <span class="block small narrow-only">
+            {one.notifier}, <Ago at={one.created_at} />{' '}
+            <span class="danger-text text">{one.last_error}</span>
+          </span>
         </td>
         <td class="wide-only">{one.notifier}</td>
         <td class="wide-only num">{one.tries}</td>
         <td class="wide-only text">
-          {one.last_status ?? ''} <span class="danger-text small">{one.last_error}</span>
+          {one.last_error ? <span class="danger-text">{one.last_error}</span> : one.last_status}
           {one.next_try_at && (
             <span class="muted small">
               {' '}
@@ -162,12 +175,21 @@ export default function AlertsPage() {
   const rows = view.data?.deliveries ?? [];
   return (
     <>
-      <PageHead title="Alerts" />
+      <PageHead
+        title="Alerts"
+        below={<span class="muted">Who is told of what, and what became of each message.</span>}
+      />
       <ProblemNote problem={notifiers.error ?? view.error} />
       {notifiers.data && (
         <Section title="Notifiers">
           {notifiers.data.notifiers.length === 0 ? (
-            <Empty text="Nobody is told yet." command="nightmill alert set notifiers.json" />
+            <Empty
+              text="Nobody is told yet. In the file of nightmill server --config:"
+              command={
+                '"notifiers": {"mail": {"type": "command", "argv": ["mail-alert"], ' +
+                '"events": ["run.failed", "sla.*"]}}'
+              }
+            />
           ) : (
             <table>
               <thead>
@@ -216,7 +238,10 @@ export default function AlertsPage() {
           </table>
         )}
         {view.data && rows.length === 0 && (
-          <Empty text="No delivery here." command="nightmill alert test NAME" />
+          <Empty
+            text={state ? `No delivery is ${state}.` : 'Nothing was sent yet. A sample is sent by:'}
+            command={state ? undefined : 'nightmill alert test NAME'}
+          />
         )}
       </Section>
     </>

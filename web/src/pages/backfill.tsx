@@ -18,7 +18,7 @@ import { Facts, PageHead, ProblemNote, Section, Waiting } from '../ui/parts';
 import { useIds, useQuery } from '../ui/query';
 import { State } from '../ui/state';
 import { Strip } from '../ui/strip';
-import { Countdown, Interval, Time } from '../ui/time';
+import { Countdown, Interval, Time, Took } from '../ui/time';
 import { backfillWord, doneOf } from './backfill_line';
 
 const PAGE = 100;
@@ -214,7 +214,7 @@ export default function BackfillPage() {
                     ] as [string, preact.JSX.Element],
                   ]
                 : []),
-              ...(strip.data?.runs_per_hour
+              ...(open && strip.data?.runs_per_hour
                 ? [
                     ['Rate', `${strip.data.runs_per_hour.toFixed(0)} runs per hour`] as [
                       string,
@@ -232,7 +232,10 @@ export default function BackfillPage() {
               ],
               ['Created', <Time at={one.created_at} />],
               ...(one.completed_at
-                ? [['Ended', <Time at={one.completed_at} />] as [string, preact.JSX.Element]]
+                ? ([
+                    ['Ended', <Time at={one.completed_at} />],
+                    ['Took', <Took from={one.created_at} till={one.completed_at} />],
+                  ] as [string, preact.JSX.Element][])
                 : []),
             ]}
           />

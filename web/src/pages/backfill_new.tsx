@@ -156,6 +156,11 @@ function Sums({ preview, active }: { preview: DryRun; active: number }) {
         </span>
       )}
       {input > 0 && <span class="muted">, {bytes(input)} to read</span>}
+      {counts.create + counts.rerun === 0 && (
+        <span class="block">
+          Nothing to do: choose other days, or under “Existing runs” which of them run again.
+        </span>
+      )}
     </p>
   );
 }
@@ -268,7 +273,7 @@ export default function NewBackfillPage() {
             Start backfill
           </button>
           <Link class="button" href="/backfills">
-            Do not
+            Back
           </Link>
           {plan.from && plan.till && (
             <code class="muted ellipsis">

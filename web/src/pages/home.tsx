@@ -9,7 +9,7 @@ import { ofBackfills, useEvery, useResource } from '../store/resource';
 import { session } from '../store/session';
 import { BackfillLine } from './backfill_line';
 import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
-import { Ago, Countdown } from '../ui/time';
+import { Ago, Countdown, Words } from '../ui/time';
 import { Timeline } from './timeline';
 
 const KINDS: Record<AttentionItem['kind'], { word: string; bad: boolean }> = {
@@ -59,7 +59,9 @@ function Attention({ items, total }: { items: AttentionItem[]; total: number }) 
               </Link>{' '}
               {item.dag_run_id && <span class="muted">{runLabel(item.dag_run_id)}</span>}
             </span>
-            <span class="message">{item.message}</span>
+            <span class="message">
+              <Words text={item.message} />
+            </span>
             <span class="when small">
               {item.until ? <Countdown at={item.until} /> : <Ago at={item.since} />}
             </span>
@@ -104,13 +106,13 @@ function Counts({ home }: { home: HomeAnswer }) {
   const { runs, task_instances: tasks, dags, slas } = home.counts;
   const waiting = tasks.scheduled + tasks.queued;
   const cells: [string, string, string][] = [
-    [count(runs.running), 'running', '/dags?show=active'],
-    [count(runs.queued), 'queued', '/dags?show=active'],
-    [count(runs.success), 'succeeded in 24 h', '/dags'],
-    [count(runs.failed), 'failed in 24 h', '/dags?show=failed'],
+    [count(runs.running), 'runs running', '/dags?show=active'],
+    [count(runs.queued), 'runs queued', '/dags?show=active'],
+    [count(runs.success), 'runs succeeded in 24 h', '/dags'],
+    [count(runs.failed), 'runs failed in 24 h', '/dags?show=failed'],
     [count(tasks.running), 'tasks running', '/pools'],
     [count(waiting), 'tasks waiting', '/pools'],
-    [count(slas.at_risk), 'SLAs at risk', '/sla'],
+    [count(slas.at_risk + slas.missed), 'SLAs at risk or missed', '/sla'],
     [count(dags.total), dags.paused > 0 ? `DAGs, ${dags.paused} paused` : 'DAGs', '/dags'],
   ];
   return (

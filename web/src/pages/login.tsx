@@ -47,9 +47,8 @@ export function LoginPage() {
           Log in
         </button>
         <p class="small muted">
-          A link with a login code is printed when the server starts. Another token is made by{' '}
-          <code>nightmill auth token</code>; on this machine <code>cli.token</code> in the state
-          directory has one.
+          The server prints a link that logs in once, each time it starts. A token is in{' '}
+          <code>cli.token</code> of its state directory.
         </p>
       </form>
     </main>

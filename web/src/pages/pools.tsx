@@ -99,18 +99,7 @@ function PoolRow({ pool, refresh }: { pool: Pool; refresh: () => Promise<void> }
       </td>
       <td class="num">
         {slots === null ? (
-          <span class="row tight end">
-            {pool.slots < 0 ? 'no limit' : count(pool.slots)}
-            {may('admin') && (
-              <button
-                class="plain small"
-                aria-label={`edit slots of ${pool.name}`}
-                onClick={() => setSlots(String(pool.slots))}
-              >
-                edit
-              </button>
-            )}
-          </span>
+          <span class="nowrap">{pool.slots < 0 ? 'no limit' : count(pool.slots)}</span>
         ) : (
           <form class="row tight end" onSubmit={save}>
             <input
@@ -129,6 +118,19 @@ function PoolRow({ pool, refresh }: { pool: Pool; refresh: () => Promise<void> }
           </form>
         )}
       </td>
+      {may('admin') && (
+        <td class="num">
+          {slots === null && (
+            <button
+              class="plain small"
+              aria-label={`edit slots of ${pool.name}`}
+              onClick={() => setSlots(String(pool.slots))}
+            >
+              edit
+            </button>
+          )}
+        </td>
+      )}
     </tr>
   );
 }
@@ -159,6 +161,11 @@ export default function PoolsPage() {
                 <th class="num">Waiting</th>
                 <th class="num wide-only">Open</th>
                 <th class="num">In all</th>
+                {may('admin') && (
+                  <th>
+                    <span class="visually-hidden">Actions</span>
+                  </th>
+                )}
               </tr>
             </thead>
             <tbody>

@@ -1,26 +1,39 @@
 // The SLA board: what is at risk, missed, met; how long is left; what holds it up.
 import { Link } from 'wouter-preact';
 
-import type { BlockingTask, Sla, SlaCollection, SlaMissCollection } from '../api/types';
+import type {
+  BlockingTask,
+  Sla,
+  SlaCollection,
+  SlaMiss,
+  SlaMissCollection,
+} from '../api/types';
+import { count } from '../base/format';
 import { stateLabel } from '../base/states';
-import { roughly } from '../base/time';
+import { duration, roughly } from '../base/time';
 import { to } from '../base/url';
 import { useEvery, useResource } from '../store/resource';
 import { Empty, PageHead, ProblemNote, Section } from '../ui/parts';
 import { Glyph } from '../ui/state';
 import { Countdown, Time } from '../ui/time';
 
-const STANDINGS: Record<Sla['state'], { word: string; look: string; rank: number; tone: string }> =
-  {
-    missed: { word: 'missed', look: 'failed', rank: 0, tone: 'danger-text' },
-    warned: { word: 'at risk', look: 'upstream_failed', rank: 1, tone: 'warn-text' },
-    armed: { word: 'on time so far', look: 'running', rank: 2, tone: '' },
-    resolved: { word: 'landed late', look: 'up_for_retry', rank: 3, tone: '' },
-    met: { word: 'met', look: 'success', rank: 4, tone: '' },
-    idle: { word: 'nothing due', look: 'none', rank: 5, tone: 'muted' },
-    suppressed: { word: 'DAG paused', look: 'skipped', rank: 6, tone: 'muted' },
-    not_applicable: { word: 'not for this run', look: 'skipped', rank: 7, tone: 'muted' },
-  };
+interface Standing {
+  word: string;
+  look: string;
+  rank: number;
+  tone: string;
+}
+
+const STANDINGS: Record<Sla['state'], Standing> = {
+  missed: { word: 'missed', look: 'failed', rank: 0, tone: 'danger-text' },
+  warned: { word: 'at risk', look: 'upstream_failed', rank: 1, tone: 'warn-text' },
+  armed: { word: 'on time so far', look: 'running', rank: 2, tone: '' },
+  resolved: { word: 'landed late', look: 'up_for_retry', rank: 3, tone: '' },
+  met: { word: 'met', look: 'success', rank: 4, tone: '' },
+  idle: { word: 'nothing due', look: 'none', rank: 5, tone: 'muted' },
+  suppressed: { word: 'DAG paused', look: 'skipped', rank: 6, tone: 'muted' },
+  not_applicable: { word: 'not for this run', look: 'skipped', rank: 7, tone: 'muted' },
+};
 
 function Blocking({
   dag,
@@ -81,7 +94,9 @@ function SlaRow({ one }: { one: Sla }) {
         </span>
       </td>
       <td>
-        {one.deadline ? (
+        {one.state === 'not_applicable' ? (
+          <span class="muted">was past already</span>
+        ) : one.deadline ? (
           <>
             <Time at={one.deadline} />
             {live && (
@@ -120,46 +135,84 @@ function SlaRow({ one }: { one: Sla }) {
   );
 }
 
+const CAUSES: Record<SlaMiss['cause'], string> = {
+  time: 'the time ran out',
+  forecast: 'the forecast was later',
+  failed: 'a run or task had failed',
+};
+
+function Outcome({ row }: { row: SlaMiss }) {
+  if (row.state === 'warned') return <span class="warn-text">warned</span>;
+  if (row.state === 'missed') return <span class="danger-text">missed, not landed</span>;
+  if (row.late_by_seconds === null) return <>landed</>;
+  if (row.late_by_seconds <= 0) return <>landed in time</>;
+  return <>landed {duration(row.late_by_seconds)} late</>;
+}
+
+function MissRow({ row }: { row: SlaMiss }) {
+  return (
+    <tr>
+      <td>
+        {row.dag_run_id ? (
+          <Link href={to.run(row.dag_id, row.dag_run_id)} class="strong">
+            {row.dag_id}
+          </Link>
+        ) : (
+          <span class="strong">{row.dag_id}</span>
+        )}
+        {row.task_id && ` · ${row.task_id}`}
+        <span class="small muted block">
+          {row.sla}: {row.kind.replaceAll('_', ' ')}, {row.severity}
+        </span>
+      </td>
+      <td>
+        <Time at={row.deadline} />
+      </td>
+      <td>
+        <Outcome row={row} />
+      </td>
+      <td class="wide-only">
+        <Time at={row.warned_at ?? row.missed_at} />
+        <span class="small muted block">{CAUSES[row.cause]}</span>
+      </td>
+      <td class="wide-only">
+        <Blocking
+          dag={row.dag_id}
+          run={row.dag_run_id}
+          tasks={row.blocking_task_list}
+          more={row.blocking_task_count}
+        />
+      </td>
+    </tr>
+  );
+}
+
 function Misses() {
   const view = useResource<SlaMissCollection>('/api/v2/slaMisses?limit=20', (event) =>
     event.kind.startsWith('sla'),
   );
   const rows = view.data?.sla_misses ?? [];
+  const all = view.data?.total_entries ?? 0;
+  if (view.error) return <ProblemNote problem={view.error} />;
   if (rows.length === 0) return null;
   return (
-    <Section title="Warned and missed" note="newest first">
+    <Section
+      title="Warned and missed"
+      note={all > rows.length ? `the newest ${rows.length} of ${count(all)}` : 'newest first'}
+    >
       <table>
         <thead>
           <tr>
             <th>What</th>
             <th>Due</th>
             <th>Outcome</th>
-            <th class="wide-only">Cause</th>
+            <th class="wide-only">First told</th>
+            <th class="wide-only">Held up then by</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.sla_miss_id}>
-              <td>
-                {row.dag_run_id ? (
-                  <Link href={to.run(row.dag_id, row.dag_run_id)}>{row.dag_id}</Link>
-                ) : (
-                  row.dag_id
-                )}
-                {row.task_id && ` · ${row.task_id}`} <span class="muted">{row.sla}</span>
-              </td>
-              <td>
-                <Time at={row.deadline} />
-              </td>
-              <td>
-                {row.state === 'resolved' && row.late_by_seconds !== null
-                  ? row.late_by_seconds > 0
-                    ? `landed ${roughly(row.late_by_seconds)} late`
-                    : 'landed in time'
-                  : row.state}
-              </td>
-              <td class="wide-only muted">{row.cause}</td>
-            </tr>
+            <MissRow key={row.sla_miss_id} row={row} />
           ))}
         </tbody>
       </table>
@@ -192,7 +245,7 @@ export default function SlaPage() {
               <th>Standing</th>
               <th>What</th>
               <th>Due</th>
-              <th class="wide-only">Ends</th>
+              <th class="wide-only">Landed, or forecast</th>
               <th class="wide-only">Held up by</th>
               <th class="wide-only">Notifies</th>
             </tr>

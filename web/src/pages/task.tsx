@@ -11,7 +11,7 @@ import type {
   TaskTryCollection,
 } from '../api/types';
 import { brief, bytes, pretty, runLabel } from '../base/format';
-import { isFinished, stateLabel } from '../base/states';
+import { isFinished, stateLabel, worstState } from '../base/states';
 import { duration } from '../base/time';
 import { path, to, withQuery } from '../base/url';
 import { ofRun, type Touches, useEvery, useResource, useTopics } from '../store/resource';
@@ -69,7 +69,8 @@ function Failure({ task }: { task: TaskInstance | TaskTry }) {
   if (!failure) return null;
   return (
     <div class="note problem" role="note">
-      <strong>{failure.kind}</strong> <span class="message">{failure.message}</span>
+      {!failure.message.startsWith(failure.kind) && <strong>{failure.kind} </strong>}
+      <span class="message">{failure.message}</span>
     </div>
   );
 }
@@ -91,7 +92,7 @@ function AboutTry({ task, one }: { task: TaskInstance; one: TaskTry | undefined 
           ...(one
             ? ([
                 ['Worker', one.worker],
-                ['Processor', `${one.cpu_seconds.toFixed(2)} s`],
+                ['Processor', duration(one.cpu_seconds)],
                 ['Memory', bytes(one.max_rss_bytes)],
                 ['Read, written', `${bytes(one.bytes_read)}, ${bytes(one.bytes_written)}`],
               ] as [string, string][])
@@ -160,7 +161,14 @@ function useTask({ dag, run, task, map }: Place, ask: boolean) {
     ask ? withQuery(`${address}/tries`, { map_index: index }) : null,
     touches,
   );
-  return { address, view, tries: tries.data?.task_instances ?? [] };
+  return { address, view, tries: tries.data?.task_instances };
+}
+
+function whyNoLog(task: TaskInstance): string {
+  if (!isFinished(task.state) && task.try_number === 0)
+    return 'No log yet: it begins with the first try.';
+  if (task.try_number === 0) return 'No log: the task was never started.';
+  return 'No log: the server does this task itself. What it found is its output.';
 }
 
 export default function TaskPage() {
@@ -186,8 +194,10 @@ export default function TaskPage() {
   // A mapped task without an index in the address: its instances are the page.
   const mapped = map < 0 && all.length > 0 && all.every((row) => row.map_index >= 0);
   const known = map >= 0 || siblings.data !== undefined || siblings.error !== null;
-  const { address, view, tries } = useTask(place, known && !mapped);
+  const { address, view, tries: knownTries } = useTask(place, known && !mapped);
+  const tries = knownTries ?? [];
   const ti = view.data;
+  const shown = mapped ? worstState(all.map((row) => row.state)) : ti?.state;
   const open = ti !== undefined && !isFinished(ti.state);
   const why = useResource<TaskExplanation>(
     open ? withQuery(`${address}/explain`, { map_index: map >= 0 ? map : null }) : null,
@@ -219,7 +229,7 @@ export default function TaskPage() {
         ]}
         title={
           <>
-            <Glyph state={ti?.state} big /> {task}
+            <Glyph state={shown} big /> {task}
             {map >= 0 && `[${map}]`}
           </>
         }
@@ -228,7 +238,11 @@ export default function TaskPage() {
             <span class="row wrap">
               <State state={ti.state} />
               <span class="muted">{open ? 'for' : 'in'}</span>{' '}
-              <Took from={ti.start_date} till={ti.end_date} seconds={ti.duration} />
+              <Took
+                from={ti.start_date ?? (open ? ti.scheduled_when : null)}
+                till={ti.end_date}
+                seconds={ti.duration}
+              />
             </span>
           )
         }
@@ -263,10 +277,11 @@ export default function TaskPage() {
               <LogView
                 log={log}
                 onFull={() => setFull(!full)}
+                silent={one.report ? 'Nothing was written to the log: see the report.' : undefined}
                 name={`${dag}.${task}${map >= 0 ? `.${map}` : ''}.try${chosen}.log`}
               />
             ) : (
-              <p class="muted">No log yet: it begins with the first try.</p>
+              knownTries && <p class="muted">{whyNoLog(ti)}</p>
             )}
           </div>
           <aside class="stack" aria-label="About the task">

@@ -190,7 +190,7 @@ export default function TriggerPage() {
           <div class="row wrap fields">
             <label class="stack tight">
               <span>
-                Logical date <span class="muted small">UTC; empty: none</span>
+                Logical date<span class="muted small">, UTC; empty: none</span>
               </span>
               <input
                 type="datetime-local"
@@ -200,7 +200,7 @@ export default function TriggerPage() {
             </label>
             <label class="stack tight">
               <span>
-                Run id <span class="muted small">empty: made for you</span>
+                Run id<span class="muted small">; empty: made for you</span>
               </span>
               <input
                 type="text"
@@ -222,7 +222,7 @@ export default function TriggerPage() {
               Trigger
             </button>
             <Link class="button" href={to.dag(dag)}>
-              Do not
+              Back
             </Link>
             {broken && (
               <span class="danger-text small" role="status">

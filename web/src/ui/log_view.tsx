@@ -4,7 +4,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { ansiPieces, guessLevel } from '../base/ansi';
-import { count } from '../base/format';
+import { count, plural } from '../base/format';
 import { useKeys } from './keys';
 import { windowOf } from './rows';
 import type { LogState, LogText } from './log';
@@ -68,10 +68,12 @@ function lineInAddress(): number {
 export function LogView({
   log,
   onFull,
+  silent,
   name,
 }: {
   log: LogState;
   onFull?: () => void;
+  silent?: string; // what to say of a log without a line
   name: string;
 }) {
   const box = useRef<HTMLDivElement>(null);
@@ -179,7 +181,8 @@ export function LogView({
           Save <kbd>s</kbd>
         </button>
         <span class="muted small grow" role="status">
-          {count(total)} lines{shown ? ` of ${count(log.lines.length)}` : ''}
+          {plural(total, 'line')}
+          {shown && ` of ${count(log.lines.length)}`}
           {log.open ? ', following' : ''}
         </span>
         {!follows && (
@@ -215,7 +218,7 @@ export function LogView({
               ? 'No line fits the filter.'
               : log.open
                 ? 'Nothing written yet.'
-                : 'Nothing was written.'}
+                : (silent ?? 'Nothing was written to the log.')}
           </p>
         )}
       </div>

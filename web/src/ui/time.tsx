@@ -37,6 +37,17 @@ export function Time({ at, dagZone, bare }: TimeProps) {
   );
 }
 
+const INSTANT = /(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)/;
+
+// A sentence of the server's, its instants as the reader wants times to be.
+export function Words({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(INSTANT).map((part, i) => (i % 2 ? <Time key={i} at={part} /> : part))}
+    </>
+  );
+}
+
 export function Ago({ at, dagZone }: TimeProps) {
   const ms = parseInstant(at);
   if (ms === null) return <span class="muted">-</span>;
