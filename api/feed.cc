@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "api/log_file.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -1,9 +1,9 @@
 #include "api/http.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

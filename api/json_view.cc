@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "api/uuid.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "api/json_view.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "api/json_view.h"
 #include "api/json_writer.h"
 #include "api/uuid.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

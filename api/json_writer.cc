@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <nlohmann/json.hpp>
+
+#include "core/base/json.h"
 
 namespace nightmill {
 

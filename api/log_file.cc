@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
+
+#include "core/base/json.h"
 
 namespace nightmill {
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/time.h"
 
 namespace nightmill {

@@ -11,8 +11,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

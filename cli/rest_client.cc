@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "api/access.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 

@@ -4,8 +4,8 @@
 
 #include <charconv>
 #include <functional>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 
 namespace nightmill {

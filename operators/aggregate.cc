@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/time.h"
 #include "operators/aggregate_emit.h"
 #include "operators/aggregate_plan.h"

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/json.h"
 #include "operators/checks_internal.h"
 
 namespace nightmill {

@@ -6,9 +6,9 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/base/time.h"
 #include "core/dagfile/field_schema.h"
 #include "core/dagfile/json_text.h"

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "operators/columnar/row_store.h"
 #include "operators/parallel.h"
 #include "operators/registry.h"

@@ -1,10 +1,10 @@
 // The catalog's entry of `convert`, and how its spec is read.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "core/base/json.h"
 #include "operators/catalog.h"
 #include "operators/specs.h"
 

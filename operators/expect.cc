@@ -2,8 +2,7 @@
 // failed check of severity stop is the circuit breaker of a DAG.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "operators/checks.h"
 #include "operators/clock.h"
 #include "operators/input_table.h"

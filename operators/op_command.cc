@@ -6,12 +6,12 @@
 #include <atomic>
 #include <charconv>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <ostream>
 #include <sstream>
 #include <thread>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "operators/columnar/file_system.h"
 #include "operators/common_spec.h"

@@ -1,9 +1,9 @@
 #include "operators/operator.h"
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/json_text.h"

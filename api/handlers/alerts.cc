@@ -1,12 +1,12 @@
 // Who is told of alerts, and what became of each message.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/desk.h"
 
 namespace nightmill {

@@ -1,12 +1,11 @@
 // Tokens that expire and sessions of the page (product.md 4.3; reliability.md S3, S7).
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "api/access.h"
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/session.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

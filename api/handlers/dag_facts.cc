@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 
 namespace nightmill {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "scheduler/engine/engine.h"
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
 #include "api/topics.h"
+#include "core/base/json.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {

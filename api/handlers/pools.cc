@@ -1,10 +1,9 @@
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "core/base/json.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {

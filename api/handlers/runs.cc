@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "core/base/json.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {

@@ -1,13 +1,13 @@
 // Deadlines (semantics.md 9): their present standing, which is what the engine has armed, else how
 // the last slot ended; and what was warned of and missed.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <tuple>
 #include <utility>
 
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
+#include "core/base/json.h"
 #include "core/model/sla.h"
 #include "scheduler/engine/engine.h"
 

@@ -6,8 +6,8 @@
 #include <charconv>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 
 namespace nightmill {

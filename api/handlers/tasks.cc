@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "api/handlers/explain.h"
 #include "api/handlers/handlers.h"
 #include "api/handlers/support.h"
 #include "api/json_view.h"
 #include "api/log_file.h"
+#include "core/base/json.h"
 #include "scheduler/engine/engine.h"
 
 namespace nightmill {

@@ -7,8 +7,8 @@
 
 #include <array>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/signature.h"
 #include "scheduler/daemon/clock.h"
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands/alert_listen.h"
 #include "cli/commands/commands.h"
 #include "cli/rest_client.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/dag_json.h"
 

@@ -4,10 +4,10 @@
 
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "cli/commands/commands.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/engine/engine.h"

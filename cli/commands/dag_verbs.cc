@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 #include "cli/commands/follow.h"
 #include "cli/rest_client.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "scheduler/daemon/clock.h"
 

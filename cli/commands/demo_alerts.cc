@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cli/commands/alert_listen.h"
 #include "cli/commands/follow.h"
 #include "cli/commands/spawn.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/commands/commands.h"
@@ -13,6 +12,7 @@
 #include "cli/commands/follow.h"
 #include "cli/commands/spawn.h"
 #include "cli/rest_client.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

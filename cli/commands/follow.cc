@@ -8,9 +8,9 @@
 #include <csignal>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/state_dir.h"

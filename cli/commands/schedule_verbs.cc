@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "core/schedule/cron.h"
 #include "scheduler/daemon/clock.h"

@@ -7,7 +7,6 @@
 
 #include <cstring>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "api/access.h"
 #include "api/http_server.h"
@@ -16,6 +15,7 @@
 #include "cli/commands/follow.h"
 #include "cli/rest_client.h"
 #include "cli/server_config.h"
+#include "core/base/json.h"
 #include "scheduler/daemon/clock.h"
 #include "scheduler/daemon/daemon.h"
 #include "scheduler/daemon/state_dir.h"

@@ -6,9 +6,10 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
+
+#include "core/base/json.h"
 
 namespace nightmill::dagfile {
 namespace {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/canonical_json.h"
 #include "core/dagfile/dag_fields.h"

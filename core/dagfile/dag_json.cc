@@ -1,8 +1,8 @@
 #include "core/dagfile/dag_json.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/dagfile/draft.h"
 #include "core/dagfile/schema_words.h"
 

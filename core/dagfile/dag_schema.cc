@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_fields.h"
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/task_fields.h"

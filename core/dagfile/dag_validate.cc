@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/draft.h"
 #include "core/dagfile/sla_field.h"

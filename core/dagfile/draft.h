@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/diagnostics.h"
 #include "core/dagfile/json_schema.h"

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,6 +15,7 @@
 #include <valijson/validation_results.hpp>
 #include <valijson/validator.hpp>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/json_text.h"
 #include "core/dagfile/schema_words.h"

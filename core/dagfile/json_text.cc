@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 
 namespace nightmill::dagfile {

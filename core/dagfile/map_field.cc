@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/canonical_json.h"
 #include "core/dagfile/task_fields.h"

@@ -1,10 +1,10 @@
 // Params of a DAG (a JSON Schema per name), and the strict reading of any JSON of users.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/canonical_json.h"
 #include "core/dagfile/dag_fields.h"

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/dag_fields.h"
 #include "core/dagfile/suggest.h"

@@ -8,7 +8,6 @@
 #include <exception>
 #include <limits>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
 #include <set>
@@ -16,6 +15,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/canonical_json.h"
 #include "core/dagfile/json_text.h"

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/draft.h"
 #include "core/dagfile/suggest.h"

@@ -6,11 +6,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_set>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/sla_field.h"
 

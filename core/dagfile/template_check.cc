@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/dagfile/draft.h"
 #include "core/dagfile/suggest.h"
 #include "core/template/template.h"

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/schedule/cron.h"
 
 namespace nightmill {

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/time.h"
 
 namespace nightmill {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "operators/table/table_paths.h"
 
 namespace nightmill {

@@ -2,8 +2,7 @@
 // equal bytes.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "operators/table/manifest.h"
 
 namespace nightmill {

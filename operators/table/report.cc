@@ -1,8 +1,8 @@
 // The report of an attempt (compute.md 1.1 step 8).
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "operators/table/attempt.h"
 

@@ -6,9 +6,9 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/json.h"
 #include "scheduler/engine/holdup_data.h"
 #include "scheduler/engine/outbox.h"
 #include "scheduler/engine/record.h"

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/hash.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

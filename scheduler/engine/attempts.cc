@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "core/rules/retry.h"
 #include "scheduler/engine/alerts.h"
 #include "scheduler/engine/record.h"

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/rules/retry.h"
 #include "scheduler/engine/explain.h"
 #include "scheduler/engine/readiness.h"

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "scheduler/engine/attempt_spec.h"
 #include "scheduler/engine/attempts.h"
 #include "scheduler/engine/mapping.h"

@@ -1,9 +1,9 @@
 #include "scheduler/engine/restore.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "scheduler/engine/graph.h"
 #include "scheduler/engine/readiness.h"

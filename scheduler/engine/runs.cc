@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "core/model/names.h"
 #include "scheduler/engine/attempts.h"

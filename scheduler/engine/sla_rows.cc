@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "scheduler/engine/holdup_data.h"
 #include "scheduler/engine/record.h"
 #include "scheduler/engine/sla_outlook.h"

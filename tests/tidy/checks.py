@@ -58,7 +58,9 @@ def check_project_include(path, line, name):
 
 
 def check_library_include(path, line, name):
-    if name == "nlohmann/json.hpp" and path.endswith(".h") and not path.startswith("tests/") \
+    if name == "nlohmann/json.hpp" and path != rules.JSON_HOME:
+        return Violation(path, line, "json past its home", f"include \"{rules.JSON_HOME}\"")
+    if name == rules.JSON_HOME and path.endswith(".h") and not path.startswith("tests/") \
             and path not in rules.JSON_HEADERS:
         return Violation(path, line, "json in a header", "include <nlohmann/json_fwd.hpp>")
     library = library_of(name)

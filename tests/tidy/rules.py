@@ -29,7 +29,7 @@ ROOM_INCLUDES = {
 # Headers of each third-party library, by the start of their name.
 LIBRARIES = {
     "fmt": ("fmt/",),
-    "json": ("nlohmann/",),
+    "json": ("nlohmann/", "core/base/json.h"),
     "valijson": ("valijson/",),
     "asio": ("boost/asio", "boost/system"),
     "beast": ("boost/beast",),
@@ -64,8 +64,10 @@ ROOM_LIBRARIES = {
     "bench/": tuple(LIBRARIES),
 }
 
-# Headers that hold JSON values, so that all who include them compile all of nlohmann/json: private
-# to a room whose sources need it anyway. Others use <nlohmann/json_fwd.hpp>.
+# The only includer of the JSON library's header, and headers that hold JSON values, so that all who
+# include them compile all of it: private to a room whose sources need it anyway. Others use
+# <nlohmann/json_fwd.hpp>.
+JSON_HOME = "core/base/json.h"
 JSON_HEADERS = ("core/dagfile/draft.h",)
 
 # Headers of the system that a pure room has no use for: no I/O, no clock, no threads.

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/json.h"
 #include "worker/protocol/codec.h"
 #include "worker/protocol/json_fields.h"
 

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "worker/protocol/attempt_json.h"
 #include "worker/protocol/json_fields.h"

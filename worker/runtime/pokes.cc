@@ -7,11 +7,11 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "core/base/json.h"
 #include "worker/runtime/clock.h"
 
 namespace nightmill {

@@ -12,11 +12,11 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "worker/protocol/codec.h"
 
 namespace nightmill {

@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/json_text.h"
 #include "worker/protocol/json_fields.h"

@@ -6,9 +6,9 @@
 #include <array>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/json_text.h"

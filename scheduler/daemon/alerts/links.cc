@@ -1,8 +1,7 @@
 // Where the page shows what an alert is about (web/src/base/url.ts has the same places).
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/payload_parts.h"
 
 namespace nightmill {

@@ -1,8 +1,7 @@
 // PagerDuty's form of an alert: Events API v2.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/payload.h"
 #include "scheduler/daemon/alerts/payload_parts.h"
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/payload_parts.h"
 
 namespace nightmill {

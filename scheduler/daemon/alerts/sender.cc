@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/command_post.h"
 #include "scheduler/daemon/alerts/http_post.h"
 #include "scheduler/daemon/alerts/payload.h"

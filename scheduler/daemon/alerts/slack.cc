@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/payload.h"
 #include "scheduler/daemon/alerts/payload_parts.h"
 

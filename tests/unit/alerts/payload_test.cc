@@ -7,9 +7,10 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -8,9 +8,9 @@
 #include <httplib.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/json.h"
 #include "scheduler/daemon/alerts/signature.h"
 #include "scheduler/daemon/clock.h"
 #include "store/store.h"

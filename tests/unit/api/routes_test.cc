@@ -7,11 +7,11 @@
 #include <cctype>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
 #include <sstream>
 
+#include "core/base/json.h"
 #include "core/base/limits.h"
 
 namespace nightmill {

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/base/rng.h"
 #include "core/dagfile/canonical_json.h"
 #include "core/dagfile/dag_json.h"

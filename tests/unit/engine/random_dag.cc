@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -1,8 +1,7 @@
 // Every word parses back to its value, and the built-in types are there with usable schemas.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "core/model/change.h"
 #include "core/model/operator_catalog.h"
 #include "core/model/task.h"

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/json.h"
 #include "operators/columnar/file_system.h"
 #include "operators/operator.h"
 #include "operators/table/table_cli.h"

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
 #include "core/dagfile/json_schema.h"
 #include "operators/catalog.h"

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "core/base/json.h"
 
 namespace nightmill {
 namespace {

@@ -2,10 +2,10 @@
 // the comparison with Jinja (compare_jinja.py). With --json the text is the typed JSON result.
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "core/base/json.h"
 #include "core/template/template.h"
 
 namespace {

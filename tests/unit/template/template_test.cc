@@ -2,10 +2,10 @@
 // task; here are our own names, types, macros and the cases worth reading.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
 
+#include "core/base/json.h"
 #include "core/template/calls.h"
 #include "tests/unit/template/context.h"
 

@@ -5,8 +5,8 @@
 #include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "tests/unit/worker/harness.h"
 #include "worker/runtime/operator_hosts.h"
 
