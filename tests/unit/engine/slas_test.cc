@@ -230,6 +230,10 @@ TEST_F(SlaTest, AfterAnOutageTheNewestSpeaksForAll) {
   EXPECT_EQ(Data()["others"], 4);
   EXPECT_EQ(h.db.alerts.back().dedup_key, "sla:d:by8:2026-01-08T06:00Z");
   EXPECT_EQ(States("by8"), "missed missed missed missed missed");
+  // Each of them is kept, in the order of their slots, though one is told of.
+  ASSERT_EQ(h.db.misses.size(), 5u);
+  EXPECT_EQ(h.db.misses.front().slot, Day(4, 6));
+  EXPECT_EQ(h.db.misses.back().slot, Day(8, 6));
   h.Restart();
   h.AdvanceTo(Day(9, 20));
   EXPECT_EQ(Told(), Names{});
