@@ -510,9 +510,17 @@ class Online(harness.DaemonTest):
         harness.wait(lambda: self.daemon.run_count("slow", "success") == 1, "the first run's end")
         self.assertEqual(self.daemon.run_count("slow"), 1)
         self.scribes.gate("long").unlink()
+        watch = self.follow("backfill", "watch", str(made))
+        lines = [watch.stderr.readline(), watch.stderr.readline()]
+        self.assertIn(f"backfill {made} is paused, no further run starts; go on: "
+                      f"nightmill backfill resume {made}\n", lines)
         self.cli(0, "backfill", "resume", made)
+        lines = [watch.stderr.readline(), watch.stderr.readline()]
+        self.assertIn(f"backfill {made} goes on\n", lines)
         self.scribes.started("long", 2)
         self.cli(0, "backfill", "cancel", made)
+        watch.communicate(timeout=30)
+        self.assertEqual(watch.returncode, 5)
         self.scribes.open("long")
         self.cli(5, "backfill", "watch", made)
         self.assertLessEqual(self.daemon.run_count("slow"), 2)
