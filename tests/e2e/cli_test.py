@@ -38,6 +38,8 @@ class Offline(unittest.TestCase):
         self.assertTrue(self.box.cli("--help").stdout.count("nightmill ") >= 5)
         self.assertEqual(self.box.cli("version").stdout, self.box.cli("--version").stdout)
         self.assertIn("version", self.json_of("version"))
+        # Exit codes that are not those of every verb are in its help.
+        self.assertIn("exit 0 however the run ends", self.box.cli("dag", "test", "--help").stdout)
 
     def test_no_server(self):
         for words in (["health"], ["run", "list"], ["dag", "list"], ["server", "stop"],
