@@ -41,6 +41,21 @@ class Offline(unittest.TestCase):
         # Exit codes that are not those of every verb are in its help.
         self.assertIn("exit 0 however the run ends", self.box.cli("dag", "test", "--help").stdout)
 
+    def test_bad_configuration(self):
+        """78 however the file is named; a wrong flag is wrong usage, with a file or without."""
+        bad = self.box.write("bad.json", '{"listne": "127.0.0.1:0"}')
+        good = self.box.write("good.json", '{"listen": "127.0.0.1:0"}')
+        for words, config, code, said in (
+                (["--config", str(bad)], None, 78, "listne"), ([], str(bad), 78, "listne"),
+                ([], "absent.json", 78, "absent.json"),
+                (["--config", str(good), "--durability", "x"], None, 2, "--durability"),
+                (["--durability", "x"], str(good), 2, "--durability")):
+            named = {} if config is None else {"NIGHTMILL_CONFIG": config}
+            answer = harness.run("server", *words, env={**self.box.env, **named},
+                                 cwd=self.box.files)
+            self.assertEqual(answer.returncode, code, (words, config, answer.stderr))
+            self.assertIn(said, answer.stderr)
+
     def test_no_server(self):
         for words in (["health"], ["run", "list"], ["dag", "list"], ["server", "stop"],
                       ["--url", "http://127.0.0.1:1", "run", "list"]):
