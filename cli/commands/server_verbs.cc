@@ -308,7 +308,8 @@ void AddServerVerbs(CommandLine& line, Cli& cli) {
   line.Add("server stop", "stop the daemon; running tasks go on")
       .Flag("--cancel", *cancel, "end running tasks and workers too")
       .Do([&cli, cancel] { return StopServer(cli, *cancel); });
-  line.Add("health", "is the server well? exit 0 or 1").Do([&cli] { return Health(cli); });
+  line.Add("health", "is the server well? exit 0: yes, 1: it says no, 8: it does not answer")
+      .Do([&cli] { return Health(cli); });
   line.Add("version", "print the release").Do([&cli] {
     if (cli.json()) {
       PrintJson({{"version", NIGHTMILL_VERSION}});

@@ -39,6 +39,8 @@ class Offline(unittest.TestCase):
         self.assertEqual(self.box.cli("version").stdout, self.box.cli("--version").stdout)
         self.assertIn("version", self.json_of("version"))
         # Exit codes that are not those of every verb are in its help.
+        self.assertIn("exit 0: yes, 1: it says no, 8: it does not answer",
+                      self.box.cli("health", "--help").stdout)
         self.assertIn("exit 0 however the run ends", self.box.cli("dag", "test", "--help").stdout)
 
     def test_bad_configuration(self):
@@ -73,6 +75,10 @@ class Offline(unittest.TestCase):
         hello.write_text(hello.read_text().replace("greet", "mine"))
         self.assertEqual(self.box.cli("init", "my").returncode, 0)
         self.assertIn("mine", hello.read_text())
+        refused = self.box.cli("init", "my/hello.json/below")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("cannot make my/hello.json/below: Not a directory\n  next: name a folder",
+                      refused.stderr)
 
     def test_validate(self):
         good = self.box.write("good.json", {"dag_id": "g", "tasks": [TASK]})
@@ -119,6 +125,10 @@ class Offline(unittest.TestCase):
         early = self.box.cli("schedule", "next", "@daily", "--start", "0001-01-01T00:00:00Z")
         self.assertEqual(early.returncode, 2)
         self.assertIn("0001-01-01T00:00:00Z is before 1970", early.stderr)
+        for n in (0, -1, 10001):
+            refused = self.box.cli("schedule", "next", "@daily", "-n", n)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn(f"-n {n} is not from 1 to 10000\n  next: say how many", refused.stderr)
 
     def test_dag_next(self):
         dag = self.box.write("d.json", {"dag_id": "d", "schedule": "0 6 * * *", "tasks": [TASK]})
@@ -126,6 +136,9 @@ class Offline(unittest.TestCase):
         self.assertEqual(len(rows), 3)
         self.assertEqual(rows[0]["data_interval_end"], rows[0]["run_after"])
         self.assertIn("DATA INTERVAL", self.box.cli("dag", "next", dag).stdout)
+        refused = self.box.cli("dag", "next", dag, "-n", 0)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("-n 0 is not from 1 to 10000", refused.stderr)
 
     # ---- dag test
 
@@ -291,6 +304,10 @@ class Online(harness.DaemonTest):
         self.assertIn('{"n":7}', said.stdout)
         self.assertIn('"n"', self.cli(2, "run", "trigger", "good", "--conf", '{"n": "x"}').stderr)
         self.assertIn("--conf", self.cli(2, "run", "trigger", "good", "--conf", "{").stderr)
+        for words in (["--wait", "foo"], ["--wait=foo"]):
+            said = self.cli(2, "run", "trigger", "good", *words).stderr
+            self.assertIn('"foo" is not a duration', said, words)
+            self.assertIn("write 90s, 1h30m", said, words)
         self.assertEqual(self.json_of(5, "run", "trigger", "bad", "--wait")["state"], "failed")
         listed = self.json_of(0, "run", "list", "good")["dag_runs"]
         self.assertEqual([row["state"] for row in listed], ["success", "success"])
