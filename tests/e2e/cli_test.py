@@ -57,6 +57,12 @@ class Offline(unittest.TestCase):
                                  cwd=self.box.files)
             self.assertEqual(answer.returncode, code, (words, config, answer.stderr))
             self.assertIn(said, answer.stderr)
+        pools = json.dumps({"pools": {f"p{i}": 1 for i in range(1000)}})
+        full = self.box.cli("server", "--dev", "--listen", "127.0.0.1:0", "--config",
+                            self.box.write("full.json", pools))
+        self.assertEqual(full.returncode, 2)
+        self.assertIn("1001 pools with those of the configuration; the maximum is 1000",
+                      full.stderr)
 
     def test_no_server(self):
         for words in (["health"], ["run", "list"], ["dag", "list"], ["server", "stop"],
