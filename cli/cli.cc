@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "core/base/json.h"
+#include "core/schedule/cron.h"
 
 namespace nightmill {
 namespace {
@@ -160,6 +161,12 @@ Result<std::string> UtcInstant(std::string_view flag, const std::string& text) {
   error.message = fmt::format("{}: {}", flag, error.message);
   error.hint += "; without a zone it is UTC";
   return error;
+}
+
+Status CheckCount(int n) {
+  if (n >= 1 && n <= kMaxFirings) return Ok();
+  return Invalid(fmt::format("-n {} is not from 1 to {}", n, kMaxFirings),
+                 "say how many coming times to show, as in -n 5");
 }
 
 Result<TaskName> ParseTaskName(const std::string& text) {

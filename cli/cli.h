@@ -67,6 +67,9 @@ void PrintRest(const nlohmann::json& answer, std::size_t shown, int offset, std:
 // "2026-01-01", "2026-01-01T06:00" and "2026-01-01 06:00:00", and that is said on stderr.
 Result<std::string> UtcInstant(std::string_view flag, const std::string& text);
 
+// "-n" of the verbs that show coming times.
+Status CheckCount(int n);
+
 // "load", "load:3" or "load[3]": a task and an index of its map, -1 without one.
 struct TaskName {
   std::string task_id;

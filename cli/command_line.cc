@@ -98,6 +98,20 @@ struct CommandLine::Impl {
     return group;
   }
 
+  // The word after a flag that may stand without its value, if CLI11 found no use for it: it was
+  // meant as that value.
+  std::string BadDuration(int argc, char** argv, const std::string& complaint) const {
+    for (int i = 1; i + 1 < argc; ++i) {
+      const std::string word = argv[i + 1];
+      if (!bare_flags.contains(argv[i]) || !complaint.ends_with(" " + word)) continue;
+      const Result<Duration> parsed = ParseDuration(word);
+      if (parsed.ok()) continue;
+      return std::string(argv[i]) + ": " + parsed.error().message +
+             "\n  next: " + parsed.error().hint;
+    }
+    return {};
+  }
+
   // The first word that is no verb, for a message of our own.
   std::string UnknownWord(int argc, char** argv) const {
     const CLI::App* at = &app;
@@ -194,6 +208,11 @@ int CommandLine::Run(int argc, char** argv) {
     impl_->app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return impl_->app.exit(error);
+    const std::string duration = impl_->BadDuration(argc, argv, error.what());
+    if (!duration.empty()) {
+      std::cerr << "nightmill: " << duration << '\n';
+      return 2;
+    }
     std::string verb = impl_->app.get_name();
     for (const CLI::App* at = &impl_->app; !at->get_subcommands().empty();) {
       at = at->get_subcommands().front();

@@ -298,6 +298,28 @@ Result<TaskExplanation> Explain(ApiContext& context, const HttpRequest& request)
   return ExplainEnded(context, run, task_id, map_index);
 }
 
+// The attempts that ended with their worker: why there is a further one, though nothing failed.
+Result<std::optional<Reason>> LossesOf(ApiContext& context, const HttpRequest& request,
+                                       int map_index) {
+  NM_ASSIGN_OR_RETURN(const DagRunRow run,
+                      RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
+  NM_ASSIGN_OR_RETURN(const std::vector<LostAttempts> losses, context.queries.LostOfTasks(run.run));
+  TaskInstanceRow row;
+  row.task_id = request.Param("task_id");
+  row.map_index = map_index;
+  json counted;
+  AddLosses(losses, row, counted);
+  const int count = counted["lost_attempts"];
+  if (count == 0) return std::optional<Reason>();
+  const std::string cause = counted["lost_reason"].is_string()
+                                ? ", the last time: " + counted["lost_reason"].get<std::string>()
+                                : std::string();
+  return std::optional<Reason>(
+      {"lost_attempts",
+       fmt::format("{} {} lost{}", count, count == 1 ? "attempt was" : "attempts were", cause),
+       {}});
+}
+
 }  // namespace
 
 Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& request) {
@@ -305,6 +327,8 @@ Result<HttpResponse> GetTaskExplain(ApiContext& context, const HttpRequest& requ
   NM_ASSIGN_OR_RETURN(const int map_index, MapIndexOf(request));
   json reasons = json::array();
   for (const Reason& reason : explained.reasons) reasons.push_back(ToJson(reason));
+  NM_ASSIGN_OR_RETURN(const std::optional<Reason> lost, LossesOf(context, request, map_index));
+  if (lost) reasons.push_back(ToJson(*lost));
   const TaskState state = explained.state;
   return JsonResponse({{"task_id", request.Param("task_id")},
                        {"map_index", map_index},

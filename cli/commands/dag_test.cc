@@ -120,8 +120,7 @@ Result<Script> ReadScript(const Dag& dag, const TestOptions& options) {
     for (const auto& [task, seconds] : file.items()) {
       NM_RETURN_IF_ERROR(CheckTask(dag, task));
       if (!seconds.is_number() || seconds.get<double>() < 0) {
-        return Invalid(
-            fmt::format("{}: {} must be a number of seconds", options.durations, task));
+        return Invalid(fmt::format("{}: {} must be a number of seconds", options.durations, task));
       }
       script.seconds[task] = seconds.get<double>();
     }
@@ -401,7 +400,8 @@ int Test(Cli& cli, const TestOptions& options) {
 
 void AddDagTestVerb(CommandLine& line, Cli& cli) {
   auto options = std::make_shared<TestOptions>();
-  line.Add("dag test", "play a run on a virtual clock, without running tasks")
+  line.Add("dag test",
+           "play a run on a virtual clock, without running tasks; exit 0 however the run ends")
       .Arg("FILE", options->file, "DAG file")
       .Option("--outcome", options->outcomes, "TASK=success|failed|skipped (repeatable)")
       .Option("--try-outcome", options->try_outcomes, "TASK=failed,success: per try (repeatable)")

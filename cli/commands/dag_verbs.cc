@@ -35,9 +35,17 @@ Status WriteNew(const std::string& path, std::string_view content) {
     Say(fmt::format("kept     {}", path));
     return Ok();
   }
+  constexpr const char* kHint = "name a folder that you may write to: nightmill init FOLDER";
+  const std::string folder = std::filesystem::path(path).parent_path().string();
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  NM_RETURN_IF_ERROR(WriteFile(path, content, 0644));
+  std::filesystem::create_directories(folder, error);
+  if (error) return Invalid(fmt::format("cannot make {}: {}", folder, error.message()), kHint);
+  Status written = WriteFile(path, content, 0644);
+  if (!written.ok()) {
+    Error failed = written.error();
+    failed.hint = kHint;
+    return failed;
+  }
   Say(fmt::format("written  {}", path));
   return Ok();
 }
@@ -213,6 +221,8 @@ int List(Cli& cli) {
 int Next(Cli& cli, const FileOptions& options) {
   const Status resolved = ResolveCli(cli);
   if (!resolved.ok()) return Fail(resolved.error());
+  const Status count = CheckCount(options.n);
+  if (!count.ok()) return Fail(count.error());
   const Result<DagFileResult> loaded = Load(cli, options.paths[0]);
   if (!loaded.ok()) return Fail(loaded.error());
   if (!loaded->ok()) {

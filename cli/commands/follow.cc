@@ -160,6 +160,28 @@ class BackfillPrinter {
   std::string last_;
 };
 
+// Says once why nothing moves, and when it does again.
+class PauseTeller {
+ public:
+  PauseTeller(const FollowOptions& options, std::int64_t id) : quiet_(options.quiet), id_(id) {}
+
+  void Tell(bool paused, const BackfillPrinter& printer) {
+    if (paused == paused_) return;
+    paused_ = paused;
+    if (quiet_) return;
+    printer.End();
+    Say(paused ? fmt::format("backfill {0} is paused, no further run starts; go on: nightmill "
+                             "backfill resume {0}",
+                             id_)
+               : fmt::format("backfill {} goes on", id_));
+  }
+
+ private:
+  bool quiet_;
+  std::int64_t id_;
+  bool paused_ = false;
+};
+
 // What is followed: "run", and its words on the command line.
 struct Subject {
   std::string kind;
@@ -351,6 +373,7 @@ int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& opt
   const InterruptGuard guard;
   const Patience patience(server, options);
   BackfillPrinter printer(options, since);
+  PauseTeller teller(options, id);
   Pause pause;
   while (true) {
     const Result<json> backfill = server.Get(fmt::format("/api/v2/backfills/{}", id));
@@ -362,6 +385,7 @@ int FollowBackfill(RestClient& server, std::int64_t id, const FollowOptions& opt
         const bool good = state == "completed" && Text(*backfill, "outcome") == "success";
         return static_cast<int>(good ? ExitCode::kOk : ExitCode::kEndedBadly);
       }
+      teller.Tell(state == "paused", printer);
     }
     if (InterruptGuard::Interrupted()) return Detach({"backfill", std::to_string(id)}, options);
     if (Over(options, since)) return static_cast<int>(ExitCode::kWaitTimedOut);

@@ -48,6 +48,8 @@ int Next(Cli& cli, const NextOptions& options) {
     return Fail(Invalid("a cron expression is missing",
                         "nightmill schedule next '0 6 * * *' --tz Europe/Madrid"));
   }
+  const Status count = CheckCount(options.n);
+  if (!count.ok()) return Fail(count.error());
   std::string start = FormatInstant(WallNow());
   if (!options.start.empty()) {
     Result<std::string> given = UtcInstant("--start", options.start);

@@ -50,17 +50,19 @@ Result<std::pair<std::string, int>> PoolOf(const std::string& text) {
   return Invalid(fmt::format("\"{}\" is no pool", text), "--pool NAME=SLOTS; -1 is unlimited");
 }
 
-Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
-  NM_RETURN_IF_ERROR(ResolveCli(cli));
-  ServerConfig config;
+// The configuration file, if one is named.
+Result<ServerConfig> FileConfigOf(const Cli& cli, const ServerOptions& options) {
   std::string path = options.config;
   if (path.empty()) {
     const auto it = cli.env.find("NIGHTMILL_CONFIG");
     if (it != cli.env.end()) path = it->second;
   }
-  if (!path.empty()) {
-    NM_ASSIGN_OR_RETURN(config, LoadServerConfig(path, cli.env, config));
-  }
+  if (path.empty()) return ServerConfig();
+  return LoadServerConfig(path, cli.env, ServerConfig());
+}
+
+// Flags win over the file.
+Status AddFlags(const Cli& cli, const ServerOptions& options, ServerConfig& config) {
   if (config.state_dir.empty()) config.state_dir = cli.state_dir;
   config.state_dir = AbsolutePath(config.state_dir);
   if (!options.listen.empty()) NM_RETURN_IF_ERROR(ParseListen(options.listen, config));
@@ -84,7 +86,7 @@ Result<ServerConfig> ConfigOf(Cli& cli, const ServerOptions& options) {
     config.paused_upon_creation = false;
     config.share_root = true;
   }
-  return config;
+  return Ok();
 }
 
 // A root daemon would run every task as root: only on request (reliability.md S13).
@@ -221,11 +223,15 @@ int RunDaemon(const ServerConfig& config, Daemon& daemon, HttpServer& http, Logi
 }
 
 int Serve(Cli& cli, const ServerOptions& options) {
-  const Result<ServerConfig> config = ConfigOf(cli, options);
+  const Status resolved = ResolveCli(cli);
+  if (!resolved.ok()) return Fail(resolved.error());
+  Result<ServerConfig> config = FileConfigOf(cli, options);
   if (!config.ok()) {
     Fail(config.error());
-    return static_cast<int>(options.config.empty() ? ExitCode::kUsage : ExitCode::kBadConfig);
+    return static_cast<int>(ExitCode::kBadConfig);
   }
+  const Status flags = AddFlags(cli, options, *config);
+  if (!flags.ok()) return Fail(flags.error());
   DaemonOptions daemon_options = DaemonOptionsOf(cli, *config);
   const Status user = CheckUser(*config);
   if (!user.ok()) return Fail(user.error());
@@ -309,7 +315,8 @@ void AddServerVerbs(CommandLine& line, Cli& cli) {
   line.Add("server stop", "stop the daemon; running tasks go on")
       .Flag("--cancel", *cancel, "end running tasks and workers too")
       .Do([&cli, cancel] { return StopServer(cli, *cancel); });
-  line.Add("health", "is the server well? exit 0 or 1").Do([&cli] { return Health(cli); });
+  line.Add("health", "is the server well? exit 0: yes, 1: it says no, 8: it does not answer")
+      .Do([&cli] { return Health(cli); });
   line.Add("version", "print the release").Do([&cli] {
     if (cli.json()) {
       PrintJson({{"version", NIGHTMILL_VERSION}});

@@ -56,7 +56,8 @@ constexpr std::array kPages{
              "`poke_interval`\n"
              "for sensors, `threads` for native operators)."},
     CodePage{"NM210", "not supported yet",
-             "The field is part of the DAG format, but this release does not carry it out. It is\n"
+             "The field, or the name in a template (`var`, `secret()`, `run.outcome`), is part of\n"
+             "the DAG format, but this release does not carry it out. It is\n"
              "refused rather than ignored, so that no DAG runs otherwise than it reads."},
     CodePage{"NM211", "newer format",
              "The file says `format` N with N above what this release reads. Upgrade nightmill."},

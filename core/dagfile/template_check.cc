@@ -87,6 +87,23 @@ void WarnOfDates(Draft& draft, const TemplateFacts& facts, const Place& place,
   }
 }
 
+// Names that the template language has and this release has nothing behind.
+void RefuseUnserved(Draft& draft, const TemplateFacts& facts, const Place& place) {
+  struct Row {
+    const char* root;
+    const char* what;
+    const char* hint;
+  };
+  static constexpr Row kRows[] = {
+      {"var", "var", "use a param with a default, or dag_run.conf"},
+      {"secret", "secret()", "let the task read it, from a file that its `env` names"},
+      {"run", "run.outcome", "use a task with a trigger_rule such as one_failed"}};
+  for (const Row& row : kRows) {
+    if (!facts.roots.contains(row.root)) continue;
+    draft.out.Error("NM210", place, fmt::format("`{}` is not supported yet", row.what), row.hint);
+  }
+}
+
 void CheckText(Draft& draft, const std::string& text, const Place& place,
                const TemplateSite& site) {
   if (!IsTemplate(text)) return;
@@ -101,6 +118,7 @@ void CheckText(Draft& draft, const std::string& text, const Place& place,
   if (facts.roots.contains("map") && !site.in_map && !draft.dag.tasks[site.task].map) {
     draft.out.Error("NM325", place, "`map` is used, but the task has no `map`");
   }
+  RefuseUnserved(draft, facts, place);
   UseOutputs(draft, facts, place, site);
   UseParams(draft, facts, place);
   WarnOfDates(draft, facts, place, site);

@@ -85,25 +85,32 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-// The nearest known name, by whole name or by its last part ("Madrid"), or the general advice.
+// "madrid" of "europe/madrid".
+std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+// The nearest known name, by whole name or by its last part ("Madrid", "Spain/Madrid"), or the
+// general advice: one wrong letter in three is a misspelling, more is another word.
 std::string HintFor(std::string_view name) {
   constexpr std::size_t kMaxDistance = 3;
   constexpr std::size_t kMaxLength = 100;
   const std::string wanted = Lower(name.substr(0, kMaxLength));
+  const std::string wanted_last = LastPart(wanted);
   std::string best;
   std::size_t best_distance = kMaxDistance + 1;
+  const auto offer = [&](std::size_t distance, std::size_t length, const std::string& candidate) {
+    if (distance >= best_distance || distance * 3 > length) return;
+    best_distance = distance;
+    best = candidate;
+  };
   for (const std::string& candidate : ListZoneNames()) {
     const std::string lower = Lower(candidate);
-    const std::size_t distance = std::min(EditDistance(wanted, lower),
-                                          EditDistance(wanted, lower.substr(lower.rfind('/') + 1)));
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
+    const std::string last = LastPart(lower);
+    offer(EditDistance(wanted, lower), wanted.size(), candidate);
+    offer(EditDistance(wanted, last), wanted.size(), candidate);
+    // The place is right, the part before it is not.
+    if (wanted_last == last) offer(kMaxDistance, kMaxDistance * 3, candidate);
   }
-  if (best_distance < std::max<std::size_t>(1, std::min(kMaxDistance + 1, wanted.size()))) {
-    return fmt::format("did you mean \"{}\"?", best);
-  }
+  if (!best.empty()) return fmt::format("did you mean \"{}\"?", best);
   return "use an IANA name such as Europe/Madrid, or UTC";
 }
 

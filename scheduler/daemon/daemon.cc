@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cerrno>
+#include <map>
 #include <thread>
 
 #include "core/base/check.h"
@@ -108,7 +109,7 @@ class DaemonShell : public Daemon {
     engine_.Load(recovered.snapshot, recovered.library);
     NM_ASSIGN_OR_RETURN(const std::optional<ClockRow> clock, store_.FindClock());
     loop_.WatchClock(ClockWatch(BootId(), clock));
-    AddMissingPools(recovered.snapshot);
+    NM_RETURN_IF_ERROR(AddMissingPools(recovered.snapshot));
     NM_RETURN_IF_ERROR(FindPlace(options_.state_dir, socket_));
     MakeGateway();
     NM_RETURN_IF_ERROR(gateway_->Listen(socket_.path));
@@ -161,18 +162,25 @@ class DaemonShell : public Daemon {
     loop_.Attach(*gateway_);
   }
 
-  void AddMissingPools(const Snapshot& snapshot) {
-    std::vector<std::pair<std::string, int>> wanted = options_.pools;
-    wanted.emplace_back("default_pool", limits::kDefaultPoolSlots);
+  // The last word on a pool wins: flags over the file, both over the standard default_pool.
+  Status AddMissingPools(const Snapshot& snapshot) {
+    std::map<std::string, int> wanted;
+    for (const auto& [name, slots] : options_.pools) wanted[name] = slots;
+    wanted.emplace("default_pool", limits::kDefaultPoolSlots);
+    for (const PoolRow& pool : snapshot.pools) wanted.erase(pool.name);
+    const std::size_t count = snapshot.pools.size() + wanted.size();
+    if (!wanted.empty() && count > limits::kMaxPools) {
+      return Invalid(fmt::format("{} pools with those of the configuration; the maximum is {}",
+                                 count, limits::kMaxPools),
+                     "take some out of `pools`");
+    }
     for (const auto& [name, slots] : wanted) {
-      const bool there = std::any_of(snapshot.pools.begin(), snapshot.pools.end(),
-                                     [&name = name](const PoolRow& p) { return p.name == name; });
-      if (there) continue;
       event::PutPool put;
       put.pool.name = name;
       put.pool.slots = slots;
       loop_.Post(std::move(put));
     }
+    return Ok();
   }
 
   // Stop, as reliability.md 3 promises: no new dispatch, what arrived is committed, exit within a

@@ -173,6 +173,12 @@ void OnApplyDag(EngineState& state, const event::ApplyDag& event) {
                                        it->second.row.fileloc, event.dag->fileloc),
                            "change the dag_id of one of them, or remove the old file"));
   }
+  if (it == state.dags.end() && state.dags.size() >= state.config.max_dags) {
+    return Answer(state, event.request,
+                  Conflict(fmt::format("DAG \"{}\" is one too many: the maximum is {}", dag_id,
+                                       state.config.max_dags),
+                           "run further DAGs on a second server with its own state directory"));
+  }
   DagReply reply;
   if (it == state.dags.end()) {
     LiveDag& dag = state.dags[dag_id];
@@ -219,6 +225,12 @@ void OnPutPool(EngineState& state, const event::PutPool& event) {
   if (!state.pools.contains(event.pool.name)) {
     const Status named = CheckPoolName(event.pool.name);
     if (!named.ok()) return Answer(state, event.request, named.error());
+    if (state.pools.size() >= state.config.max_pools) {
+      return Answer(state, event.request,
+                    Conflict(fmt::format("pool \"{}\" is one too many: the maximum is {}",
+                                         event.pool.name, state.config.max_pools),
+                             "share a pool that is there, or delete one that nothing names"));
+    }
   }
   LivePool& pool = state.pools[event.pool.name];
   const bool same = pool.row.name == event.pool.name && pool.row.slots == event.pool.slots &&

@@ -38,6 +38,10 @@ struct EngineConfig {
   // starts the next one without waiting for a commit.
   int prefetch = 8;
   std::vector<NotifierRule> notifiers;  // who may be told of what
+  // Of semantics.md 16; smaller ones only in tests.
+  std::size_t max_dags = limits::kMaxDags;
+  std::size_t max_pools = limits::kMaxPools;
+  std::size_t max_instances = limits::kMaxInstancesPerRun;  // of one run
 };
 
 struct Step {

@@ -97,6 +97,7 @@ void InstantiateNodes(LiveRun& run) {
   const Dag& dag = *run.graph->dag;
   run.nodes.clear();
   run.nodes.resize(dag.tasks.size());
+  run.instances = dag.tasks.size();
   run.unfinished = static_cast<int>(dag.tasks.size());
   run.held = 0;
   for (std::size_t i = 0; i < dag.tasks.size(); ++i) {

@@ -116,6 +116,11 @@ Verdict MapInputVerdict(const LiveRun& run, int task) {
   return EngineVerdict(TriggerRule::kAllSuccess, counts);
 }
 
+Error TooManyInstances(std::size_t count, std::size_t max) {
+  return Invalid(fmt::format("the run would have {} task instances; the maximum is {}", count, max),
+                 "map over fewer items, or share them out over several runs");
+}
+
 // False if the node is finished or must wait for its map inputs.
 bool PassMapGate(EngineState& state, LiveRun& run, int task) {
   const Task& definition = run.graph->dag->tasks[static_cast<std::size_t>(task)];
@@ -135,6 +140,9 @@ bool PassMapGate(EngineState& state, LiveRun& run, int task) {
   }
   Result<std::vector<std::string>> items =
       MapItems(*definition.map, ContextOf(state, run, task, 0));
+  if (items.ok() && run.instances + items->size() > state.config.max_instances + 1) {
+    items = TooManyInstances(run.instances - 1 + items->size(), state.config.max_instances);
+  }
   if (!items.ok()) {
     FailDefinition(state, run, task, 0, items.error());
     return false;

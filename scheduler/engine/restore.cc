@@ -72,12 +72,14 @@ void CountUp(EngineState& state, LiveRun& run) {
   const RunNumbers numbers = NumbersOf(run);
   run.unfinished = numbers.unfinished;
   run.held = numbers.held;
+  run.instances = 0;
   state.held += numbers.held;
   state.dags.find(run.row.dag_id)->second.held += numbers.held;
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
     TaskNode& node = run.nodes[i];
     node.unstarted = 0;
     node.failures = 0;
+    run.instances += node.instances.size();
     for (const Instance& instance : node.instances) {
       const TaskState at = instance.row.state;
       if (at == TaskState::kNone) node.unstarted += 1;

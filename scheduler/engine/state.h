@@ -63,6 +63,7 @@ struct LiveRun {
   std::vector<TaskNode> nodes;
   std::set<int> unsettled;    // nodes whose gates must be looked at, ascending = topological
   std::vector<int> decided;   // branches and short circuits that just finished: gates to open
+  std::size_t instances = 0;  // of all nodes
   int unfinished = 0;         // instances not finished
   int held = 0;               // instances that hold slots (max_active_tasks)
   std::int64_t timers = 0;    // set and not yet fired

@@ -221,6 +221,7 @@ void ReplaceByItems(EngineState& state, LiveRun& run, int task, std::vector<std:
   node.expanded = true;
   const int added = static_cast<int>(node.instances.size()) - 1;
   node.unstarted += added;
+  run.instances += node.instances.size() - 1;
   run.unfinished += added;
   for (const int child : run.graph->dag->downstream[static_cast<std::size_t>(task)]) {
     TaskNode& below = run.nodes[static_cast<std::size_t>(child)];

@@ -38,6 +38,31 @@ class Offline(unittest.TestCase):
         self.assertTrue(self.box.cli("--help").stdout.count("nightmill ") >= 5)
         self.assertEqual(self.box.cli("version").stdout, self.box.cli("--version").stdout)
         self.assertIn("version", self.json_of("version"))
+        # Exit codes that are not those of every verb are in its help.
+        self.assertIn("exit 0: yes, 1: it says no, 8: it does not answer",
+                      self.box.cli("health", "--help").stdout)
+        self.assertIn("exit 0 however the run ends", self.box.cli("dag", "test", "--help").stdout)
+
+    def test_bad_configuration(self):
+        """78 however the file is named; a wrong flag is wrong usage, with a file or without."""
+        bad = self.box.write("bad.json", '{"listne": "127.0.0.1:0"}')
+        good = self.box.write("good.json", '{"listen": "127.0.0.1:0"}')
+        for words, config, code, said in (
+                (["--config", str(bad)], None, 78, "listne"), ([], str(bad), 78, "listne"),
+                ([], "absent.json", 78, "absent.json"),
+                (["--config", str(good), "--durability", "x"], None, 2, "--durability"),
+                (["--durability", "x"], str(good), 2, "--durability")):
+            named = {} if config is None else {"NIGHTMILL_CONFIG": config}
+            answer = harness.run("server", *words, env={**self.box.env, **named},
+                                 cwd=self.box.files)
+            self.assertEqual(answer.returncode, code, (words, config, answer.stderr))
+            self.assertIn(said, answer.stderr)
+        pools = json.dumps({"pools": {f"p{i}": 1 for i in range(1000)}})
+        full = self.box.cli("server", "--dev", "--listen", "127.0.0.1:0", "--config",
+                            self.box.write("full.json", pools))
+        self.assertEqual(full.returncode, 2)
+        self.assertIn("1001 pools with those of the configuration; the maximum is 1000",
+                      full.stderr)
 
     def test_no_server(self):
         for words in (["health"], ["run", "list"], ["dag", "list"], ["server", "stop"],
@@ -56,6 +81,10 @@ class Offline(unittest.TestCase):
         hello.write_text(hello.read_text().replace("greet", "mine"))
         self.assertEqual(self.box.cli("init", "my").returncode, 0)
         self.assertIn("mine", hello.read_text())
+        refused = self.box.cli("init", "my/hello.json/below")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("cannot make my/hello.json/below: Not a directory\n  next: name a folder",
+                      refused.stderr)
 
     def test_validate(self):
         good = self.box.write("good.json", {"dag_id": "g", "tasks": [TASK]})
@@ -102,6 +131,10 @@ class Offline(unittest.TestCase):
         early = self.box.cli("schedule", "next", "@daily", "--start", "0001-01-01T00:00:00Z")
         self.assertEqual(early.returncode, 2)
         self.assertIn("0001-01-01T00:00:00Z is before 1970", early.stderr)
+        for n in (0, -1, 10001):
+            refused = self.box.cli("schedule", "next", "@daily", "-n", n)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn(f"-n {n} is not from 1 to 10000\n  next: say how many", refused.stderr)
 
     def test_dag_next(self):
         dag = self.box.write("d.json", {"dag_id": "d", "schedule": "0 6 * * *", "tasks": [TASK]})
@@ -109,6 +142,9 @@ class Offline(unittest.TestCase):
         self.assertEqual(len(rows), 3)
         self.assertEqual(rows[0]["data_interval_end"], rows[0]["run_after"])
         self.assertIn("DATA INTERVAL", self.box.cli("dag", "next", dag).stdout)
+        refused = self.box.cli("dag", "next", dag, "-n", 0)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("-n 0 is not from 1 to 10000", refused.stderr)
 
     # ---- dag test
 
@@ -274,6 +310,10 @@ class Online(harness.DaemonTest):
         self.assertIn('{"n":7}', said.stdout)
         self.assertIn('"n"', self.cli(2, "run", "trigger", "good", "--conf", '{"n": "x"}').stderr)
         self.assertIn("--conf", self.cli(2, "run", "trigger", "good", "--conf", "{").stderr)
+        for words in (["--wait", "foo"], ["--wait=foo"]):
+            said = self.cli(2, "run", "trigger", "good", *words).stderr
+            self.assertIn('"foo" is not a duration', said, words)
+            self.assertIn("write 90s, 1h30m", said, words)
         self.assertEqual(self.json_of(5, "run", "trigger", "bad", "--wait")["state"], "failed")
         listed = self.json_of(0, "run", "list", "good")["dag_runs"]
         self.assertEqual([row["state"] for row in listed], ["success", "success"])
@@ -510,9 +550,17 @@ class Online(harness.DaemonTest):
         harness.wait(lambda: self.daemon.run_count("slow", "success") == 1, "the first run's end")
         self.assertEqual(self.daemon.run_count("slow"), 1)
         self.scribes.gate("long").unlink()
+        watch = self.follow("backfill", "watch", str(made))
+        lines = [watch.stderr.readline(), watch.stderr.readline()]
+        self.assertIn(f"backfill {made} is paused, no further run starts; go on: "
+                      f"nightmill backfill resume {made}\n", lines)
         self.cli(0, "backfill", "resume", made)
+        lines = [watch.stderr.readline(), watch.stderr.readline()]
+        self.assertIn(f"backfill {made} goes on\n", lines)
         self.scribes.started("long", 2)
         self.cli(0, "backfill", "cancel", made)
+        watch.communicate(timeout=30)
+        self.assertEqual(watch.returncode, 5)
         self.scribes.open("long")
         self.cli(5, "backfill", "watch", made)
         self.assertLessEqual(self.daemon.run_count("slow"), 2)

@@ -158,6 +158,10 @@ class StopTest(harness.DaemonTest):
         self.assertEqual(d.ended("d")["state"], "success")
         self.assertEqual(d.tasks("d")["long"]["try_number"], 1)
         self.assertEqual(self.scribes.ledger.lines("overlap"), [])
+        # The task ended well all the same; what became of its first attempt is not forgotten.
+        told = d.cli("task", "explain", "d", "~latest", "long").stdout
+        self.assertIn("lost_attempts: 1 attempt was lost, the last time: "
+                      "the server was stopped with --cancel", told)
 
     def test_sigterm_to_a_worker(self):
         d = self.daemon

@@ -169,7 +169,7 @@ struct PublishAnswer {
   std::string reason;  // of a refusal
 };
 
-// The daemon is leaving on purpose. `cancel`: end all attempts (outcome killed), then end.
+// The daemon is leaving on purpose. `cancel`: end all attempts (outcome lost), then end.
 struct Shutdown {
   bool cancel = false;
 };

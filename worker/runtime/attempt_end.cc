@@ -31,6 +31,8 @@ AttemptOutcome OutcomeOf(EndCause cause) {
       return outcome::TimedOut{};
     case EndCause::kStopped:
       return outcome::Lost{"worker stopped"};
+    case EndCause::kServerStopped:
+      return outcome::Lost{"the server was stopped with --cancel"};
     case EndCause::kNone:
       break;
   }

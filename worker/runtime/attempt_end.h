@@ -15,9 +15,10 @@ namespace nightmill {
 // Why the worker ends an attempt; the first cause stays and decides the outcome.
 enum class EndCause : std::uint8_t {
   kNone,
-  kKilled,    // the daemon ordered it: killed
-  kTimedOut,  // timed_out
-  kStopped,   // the worker itself is told to stop: lost
+  kKilled,         // the daemon ordered it: killed
+  kTimedOut,       // timed_out
+  kStopped,        // the worker itself is told to stop: lost
+  kServerStopped,  // with its server, by `server stop --cancel`: lost
 };
 
 // What a runner tells the loop, on the loop's thread. `finished` may be called inside Start.

@@ -385,7 +385,7 @@ void WorkerLoop::On(const wire::Ack& message) {
 }
 
 void WorkerLoop::On(const wire::Shutdown& message) {
-  if (message.cancel) return Stop(EndCause::kKilled);
+  if (message.cancel) return Stop(EndCause::kServerStopped);
   // With attempts it goes on and waits for the next daemon.
   if (held_.empty()) Stop(EndCause::kStopped);
 }

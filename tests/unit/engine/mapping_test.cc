@@ -203,6 +203,42 @@ TEST_F(MappingTest, ARestartKeepsTheItems) {
   EXPECT_EQ(h.Spec("m[1]").argv.at(0), R"("y")");
 }
 
+// a, r and at most three instances of m are the five that this run may have.
+TEST(MappingLimitTest, ARunHasSoManyInstancesAtMost) {
+  EngineConfig config;
+  config.max_instances = 5;
+  EngineHarness h(config);
+  h.WorkerUp();
+  h.Load(Mapped(R"("over": "{{ outputs.a }}")"));
+  const std::string full = h.Trigger("d", {.null_logical_date = true});
+  h.Finish("a", outcome::Succeeded{}, "[1,2,3]");
+  EXPECT_EQ(h.StateOf("m[2]", full), "queued");
+  const std::string over = h.Trigger("d", {.run_id = "over", .null_logical_date = true});
+  h.Finish("over/a", outcome::Succeeded{}, "[1,2,3,4]");
+  EXPECT_EQ(h.StateOf("m", over), "failed");
+  const std::string failure = h.Row("m", over).failure;
+  EXPECT_NE(failure.find("the run would have 6 task instances; the maximum is 5"),
+            std::string::npos)
+      << failure;
+  EXPECT_NE(failure.find("definition"), std::string::npos) << failure;
+}
+
+// The second map of a run finds the instances of the first counted, also after a restart.
+TEST(MappingLimitTest, EveryMapOfTheRunCounts) {
+  EngineConfig config;
+  config.max_instances = 5;
+  EngineHarness h(config);
+  h.WorkerUp();
+  h.Load(R"({"format": 1, "dag_id": "d", "tasks": [
+    {"id": "m", "type": "exec", "argv": ["x"], "map": {"over": [1, 2, 3]}},
+    {"id": "n", "type": "exec", "argv": ["x"], "depends_on": ["m"], "map": {"over": [1, 2, 3]}}]})");
+  h.Trigger("d");
+  h.Restart();
+  for (const char* task : {"m[0]", "m[1]", "m[2]"}) h.Finish(task);
+  EXPECT_EQ(h.StateOf("n"), "failed");
+  EXPECT_EQ(h.RunStateOf(), "failed");
+}
+
 TEST_F(MappingTest, MapInputsMustSucceedWhateverTheRule) {
   for (const std::string end : {"fail", "skip"}) {
     EngineHarness own;

@@ -349,6 +349,38 @@ TEST_F(RunsTest, EqualTextChangesNothing) {
   EXPECT_TRUE(h.last_changes.empty());
 }
 
+// default_pool is there from the start.
+TEST(LimitsTest, OneDagOrPoolTooManyIsRefused) {
+  EngineConfig config;
+  config.max_dags = 2;
+  config.max_pools = 2;
+  EngineHarness h(config);
+  const auto dag = [](const char* id, const char* more = "") {
+    return fmt::format(R"({{"dag_id": "{}", {}"tasks": [{{"id": "a", "type": "noop"}}]}})", id,
+                       more);
+  };
+  h.Load(dag("one"));
+  h.Load(dag("two"));
+  h.Restart();
+  const auto third = h.Ask(event::ApplyDag{{}, h.Parse(dag("three")), true, false, {}});
+  ASSERT_FALSE(third.ok());
+  EXPECT_EQ(third.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(third.error().message, "DAG \"three\" is one too many: the maximum is 2");
+  EXPECT_FALSE(third.error().hint.empty());
+  EXPECT_TRUE(h.last_changes.empty());
+  h.Load(dag("two", R"("max_active_runs": 3, )"));  // those that are there go on changing
+
+  h.Pool("p", 1);
+  const auto pool = h.Ask(event::PutPool{{}, {"q", 1, "", false}});
+  ASSERT_FALSE(pool.ok());
+  EXPECT_EQ(pool.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(pool.error().message, "pool \"q\" is one too many: the maximum is 2");
+  EXPECT_TRUE(h.last_changes.empty());
+  h.Pool("p", 5);
+  ASSERT_TRUE(h.Ask(event::DeletePool{{}, "p"}).ok());
+  h.Pool("q", 1);
+}
+
 TEST_F(RunsTest, LimitsFollowTheNewestVersion) {
   h.WorkerUp();
   h.Load(One(R"("max_active_runs": 1, )"));

@@ -132,6 +132,9 @@ TEST(TimeZoneTest, RefusesUnknownNames) {
       {"europe/madrid", "did you mean \"Europe/Madrid\"?"},
       {"Madrid", "did you mean \"Europe/Madrid\"?"},
       {"New York", "did you mean \"America/New_York\"?"},
+      {"Spain/Madrid", "did you mean \"Europe/Madrid\"?"},
+      {"Amerca/New_Yrok", "did you mean \"America/New_York\"?"},
+      {"Nowhere", "use an IANA name such as Europe/Madrid, or UTC"},
       {"Mars/Olympus_Mons", "use an IANA name such as Europe/Madrid, or UTC"},
       {"", "use an IANA name such as Europe/Madrid, or UTC"},
   };

@@ -52,6 +52,23 @@ TEST_F(HostTest, GoodOperator) {
   EXPECT_EQ(ReadText(spec.log_path), "good was here\n");
 }
 
+TEST_F(HostTest, TheMemoryLimitCapsTheBudget) {
+  const auto run = [&](std::optional<std::int64_t> limit) {
+    AttemptSpec spec = Native("good");
+    spec.limits.memory_bytes = limit;
+    return Run(spec);
+  };
+  const AttemptReport capped = run(64 << 20);
+  ASSERT_TRUE(Is<outcome::Succeeded>(capped));
+  EXPECT_EQ(json::parse(capped.output).at("memory_cap"), 64 << 20);
+  // Of this attempt only, not of the host.
+  EXPECT_EQ(json::parse(run(std::nullopt).output).at("memory_cap"), nullptr);
+  EXPECT_TRUE(Is<outcome::Succeeded>(run(16 << 20)));
+  const AttemptReport small = run((16 << 20) - 1);
+  EXPECT_EQ(Failure(small).kind, "bad_spec");
+  EXPECT_NE(Failure(small).message.find("16MiB at least"), std::string::npos);
+}
+
 TEST_F(HostTest, AHostIsReused) {
   const pid_t first = HostPid();
   EXPECT_EQ(HostPid(), first);

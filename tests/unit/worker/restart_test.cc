@@ -218,7 +218,9 @@ TEST_F(RestartTest, ShutdownWithCancelEndsAttempts) {
   const AttemptSpec spec = Waits();
   StartAndAwait(spec);
   daemon.Send(wire::Shutdown{true});
-  EXPECT_TRUE(Is<outcome::Killed>(daemon.ExpectReport()));
+  const AttemptReport report = daemon.ExpectReport();
+  ASSERT_TRUE(Is<outcome::Lost>(report));
+  EXPECT_EQ(std::get<outcome::Lost>(report.outcome).cause, "the server was stopped with --cancel");
   daemon.Disconnect();
   EXPECT_TRUE(WIFEXITED(WaitForExit()));
 }

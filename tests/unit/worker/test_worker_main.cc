@@ -33,8 +33,10 @@ OperatorResult Good(std::string_view spec, const OperatorContext& context) {
   context.log("good was here");
   context.progress->rows_in = 7;
   context.progress->bytes_read = 11;
+  const std::string cap = context.memory_cap ? std::to_string(*context.memory_cap) : "null";
   return R"({"pid":)" + std::to_string(getpid()) + R"(,"threads":)" +
-         std::to_string(context.threads) + R"(,"spec":)" + std::string(spec) + "}";
+         std::to_string(context.threads) + R"(,"memory_cap":)" + cap + R"(,"spec":)" +
+         std::string(spec) + "}";
 }
 
 OperatorResult Fails(std::string_view, const OperatorContext&) {
