@@ -24,7 +24,7 @@ export async function placesOf(page) {
   const mapped = tasks.find((one) => one.map_index === 2);
   const day = run.logical_date.slice(0, 10);
   const { backfills } = await ask(page, '/api/v2/backfills?limit=1');
-  return {
+  const out = {
     home: '/',
     dags: '/dags',
     grid: `/dags/${dag}?run=${enc(run.dag_run_id)}`,
@@ -46,6 +46,7 @@ export async function placesOf(page) {
     unknown: '/nowhere',
     mapped: `${at}/tasks/${mapped.task_id}/${mapped.map_index}`,
     mapped_all: `${at}/tasks/${mapped.task_id}`,
-    backfill: `/backfills/${backfills[0].id}`,
   };
+  if (backfills[0]) out.backfill = `/backfills/${backfills[0].id}`;
+  return out;
 }
