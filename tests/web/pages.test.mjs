@@ -99,7 +99,9 @@ for (const [scheme, width] of VIEWS) {
     watchContract(page);
     await logIn(page, site);
     await haveBackfill(page);
-    for (const [name, path] of Object.entries(await placesOf(page))) {
+    const places = await placesOf(page);
+    assert.ok(places.backfill, 'there is a backfill to look at');
+    for (const [name, path] of Object.entries(places)) {
       await t.test(name, async () => {
         await page.goto(site.url + path);
         await settled(page);

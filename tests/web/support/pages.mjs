@@ -11,7 +11,8 @@ export async function placesOf(page) {
     page,
     `/api/v2/dags/${dag}/dagRuns?limit=50&order_by=-run_after`,
   );
-  const run = runs.find((one) => one.state === 'failed') ?? runs[0];
+  const run =
+    runs.find((one) => one.state === 'failed') ?? runs.find((one) => one.end_date) ?? runs[0];
   const at = `/dags/${dag}/runs/${enc(run.dag_run_id)}`;
   const { task_instances: tasks } = await ask(
     page,
@@ -43,8 +44,9 @@ export async function placesOf(page) {
     alerts_dead: '/alerts?state=dead',
     no_dag_found: '/dags?q=no-such-dag',
     unknown: '/nowhere',
+    mapped: `${at}/tasks/${mapped.task_id}/${mapped.map_index}`,
+    mapped_all: `${at}/tasks/${mapped.task_id}`,
   };
-  if (mapped) out.mapped = `${at}/tasks/${mapped.task_id}/${mapped.map_index}`;
   if (backfills[0]) out.backfill = `/backfills/${backfills[0].id}`;
   return out;
 }

@@ -17,6 +17,7 @@ export class Problem extends Error {
     readonly errors: ProblemDetail[] = [],
     readonly requestId = '',
     readonly retryAfter = 0,
+    readonly hint = '',
   ) {
     super(detail || title);
   }
@@ -59,6 +60,7 @@ async function problemOf(response: Response): Promise<Problem> {
     Array.isArray(body.errors) ? (body.errors as ProblemDetail[]) : [],
     text(body.request_id),
     Number.isFinite(retryAfter) ? retryAfter : 0,
+    text(body.hint),
   );
 }
 
@@ -81,7 +83,7 @@ export async function ask<T>(url: string, options: Ask = {}): Promise<Answer<T>>
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new Problem(0, 'The server does not answer', 'Is nightmill running?', 'unreachable');
+    throw new Problem(0, 'The server does not answer', 'Is the server running?', 'unreachable');
   }
   const etag = response.headers.get('ETag');
   if (response.status === 304) return { data: undefined as T, etag, unchanged: true };

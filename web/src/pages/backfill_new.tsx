@@ -264,7 +264,9 @@ export default function NewBackfillPage() {
           </label>
         </div>
         <ProblemNote problem={problem ?? failure} />
-        {!plan.from || !plan.till ? (
+        {dags.data && !plan.dag ? (
+          <p>No DAG has a schedule yet: a backfill runs its dates of the past.</p>
+        ) : !plan.from || !plan.till ? (
           <p class="muted">Choose both days: the preview appears here.</p>
         ) : null}
         {preview && <Sums preview={preview} active={plan.active} />}

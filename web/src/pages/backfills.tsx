@@ -40,7 +40,10 @@ export default function BackfillsPage() {
         <BackfillLine key={one.id} backfill={one} />
       ))}
       {view.data && rows.length === 0 && (
-        <Empty text="No backfill here." command="nightmill backfill preview DAG FROM TO" />
+        <Empty
+          text={state ? `No backfill is ${state}.` : 'No backfill yet. To see what one would do:'}
+          command={state ? undefined : 'nightmill backfill create DAG FROM TO --dry-run'}
+        />
       )}
     </>
   );

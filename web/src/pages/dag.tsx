@@ -136,6 +136,14 @@ export function DagPage() {
     { keys: 'g g', does: 'grid', group: 'DAG', run: () => go(to.dag(dag)) },
     { keys: 'g t', does: 'graph', group: 'DAG', run: () => go(to.graph(dag)) },
   ]);
+  if (details.error?.status === 404) {
+    return (
+      <>
+        <PageHead title={dag} crumbs={[{ text: 'DAGs', href: '/dags' }]} />
+        <ProblemNote problem={details.error} />
+      </>
+    );
+  }
   return (
     <>
       <Head id={dag} dag={details.data} refresh={details.refresh} />

@@ -181,6 +181,12 @@ export function HomePage() {
         below={home && <Health home={home} />}
       />
       <ProblemNote problem={view.error} />
+      {home && home.counts.dags.total === 0 && (
+        <Empty
+          text="No DAG yet. Write one and apply it:"
+          command="nightmill init my_dags && nightmill dag apply my_dags/hello.json"
+        />
+      )}
       {home && <Counts home={home} />}
       {home && (
         <Section
@@ -193,12 +199,6 @@ export function HomePage() {
       <Backfills recent={backfills.data?.backfills ?? []} />
       <Timeline />
       {newest && <StartHere dag={newest.dag_id} backfill={newest.id} />}
-      {home && home.counts.dags.total === 0 && (
-        <Empty
-          text="No DAG yet. Write one and apply it:"
-          command="nightmill init my_dags && nightmill dag apply my_dags/hello.json"
-        />
-      )}
     </>
   );
 }

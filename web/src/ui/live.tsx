@@ -26,7 +26,7 @@ export function toast(text: string, problem = false): void {
 }
 
 export function toastProblem(problem: Problem): void {
-  toast(problem.detail || problem.title, true);
+  toast([problem.detail || problem.title, problem.hint].filter(Boolean).join(': '), true);
 }
 
 function close(id: number): void {

@@ -70,6 +70,7 @@ export function ProblemNote({ problem }: { problem: Problem | null }) {
   return (
     <div class="note problem" role="alert">
       <strong>{problem.detail || problem.title}</strong>
+      {problem.hint && <div class="text">{problem.hint}</div>}
       {problem.errors.length > 0 && (
         <ul class="small">
           {problem.errors.map((error, i) => (
