@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/template/ast.h"
 #include "core/template/calls.h"
 #include "core/template/names.h"
@@ -23,6 +24,7 @@ class Inspector {
       : source_(source), facts_(facts), faults_(faults) {}
 
   void Visit(const Node& node) {
+    if (faults_->size() >= limits::kMaxReportedErrors) return;
     switch (node.kind) {
       case NodeKind::kName:
         VisitName(node, /*as_owner=*/false);

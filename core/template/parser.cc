@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/base/limits.h"
 #include "core/template/ast.h"
 #include "core/template/lexer.h"
 #include "core/template/syntax.h"
@@ -432,9 +433,9 @@ class Splitter {
  public:
   explicit Splitter(std::string_view text) { template_.source = std::string(text); }
 
-  // Goes on behind a fault, so that `faults` has one for each faulty expression.
+  // Goes on behind a fault, so that `faults` has one for each faulty expression, of the first ones.
   Template Run(std::vector<Fault>* faults) {
-    while (at_ < source().size()) {
+    while (at_ < source().size() && faults->size() < limits::kMaxReportedErrors) {
       const std::size_t open = NextOpening();
       AddText(open);
       if (open == std::string::npos) break;
@@ -554,13 +555,17 @@ bool Template::IsOneExpression() const {
 Error Template::Located(Error error, std::size_t offset) const {
   constexpr std::size_t kQuoted = 120;
   offset = std::min(offset, source.size());
-  const std::size_t column = CodePoints(std::string_view(source).substr(0, offset)).size() + 1;
+  const auto end_of_prefix = source.begin() + static_cast<std::ptrdiff_t>(offset);
+  const auto column = 1 + std::count_if(source.begin(), end_of_prefix, [](char c) {
+                        return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+                      });
   // Quote the expression alone, not a whole script around it.
   std::size_t begin = source.rfind("{{", offset);
   if (begin == std::string::npos) begin = source.rfind('{', offset);
   if (begin == std::string::npos) begin = 0;
   const std::size_t close = source.find("}}", offset);
   std::size_t end = close == std::string::npos ? source.size() : close + 2;
+  end = std::min(end, begin + 2 * kQuoted);  // no more than shows that it is cut
   std::string quoted;
   for (std::string_view point : CodePoints(std::string_view(source).substr(begin, end - begin))) {
     if (quoted.size() + point.size() > kQuoted) {

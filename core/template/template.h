@@ -70,7 +70,8 @@ struct TemplateFacts {
 // Parses without rendering. Errors are kInvalid: syntax, unknown root name, filter, macro, method;
 // with a hint (did you mean) where one is near.
 Result<TemplateFacts> InspectTemplate(std::string_view text);
-// The facts of the expressions without an error; `faults` receives all errors, in their order.
+// The facts of the expressions without an error; `faults` receives the errors in their order, at
+// most about limits::kMaxReportedErrors.
 TemplateFacts InspectTemplate(std::string_view text, std::vector<Error>* faults);
 // False fast for strings without "{{", "{#" and "{%" (blocks are an error, not text).
 bool IsTemplate(std::string_view text);

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "core/base/limits.h"
 #include "tests/unit/template/context.h"
 
 namespace nightmill {
@@ -167,6 +168,15 @@ TEST(InspectTemplate, FindsEveryFault) {
                       "\"five\" is not defined (column 47"}));
   // One fault of a path is said once.
   EXPECT_EQ(faults_of("{{ one.two.three[0] }}"), Messages{"\"one\" is not defined (column 4"});
+
+  // However long the text, no more are looked for than are ever shown.
+  for (const char* fault : {"{{ nope }}", "{{ 1 + }}", "{{ nope ~ nope }}", "{% x %}"}) {
+    std::string text;
+    while (text.size() < limits::kMaxJsonString) text += fault;
+    const std::size_t count = faults_of(text).size();
+    EXPECT_GE(count, static_cast<std::size_t>(limits::kMaxReportedErrors)) << fault;
+    EXPECT_LE(count, static_cast<std::size_t>(limits::kMaxReportedErrors) + 1) << fault;
+  }
 
   std::vector<Error> faults;
   const TemplateFacts facts = InspectTemplate("{{ nope }} {{ params.x }} {{ outputs.y }}", &faults);
