@@ -136,9 +136,9 @@ function SlaRow({ one }: { one: Sla }) {
 }
 
 const CAUSES: Record<SlaMiss['cause'], string> = {
-  time: 'the time ran out',
-  forecast: 'the forecast was later',
-  failed: 'a run or task had failed',
+  time: 'by the clock',
+  forecast: 'by the forecast',
+  failed: 'by a failure',
 };
 
 function Outcome({ row }: { row: SlaMiss }) {
