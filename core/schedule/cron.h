@@ -49,8 +49,8 @@ inline constexpr int kMaxFirings = 10'000;  // that one question asks for
 // {"next": ["2026-03-29T03:00:00+02:00", ...]} or {"error": {"code", "message", "hint"}} for one
 // line {"expr", "tz", "start", "n"} of `nightmill schedule next --jsonl`: the first n firings
 // strictly after `start` (from 1970 on, with Z or an offset; a bare date is midnight UTC), fewer if
-// the year 2200 ends the search. `tz` is UTC and `n` is 1 if absent; another member is an error.
-// Never throws.
+// the year 2200 ends the search. `tz` is UTC and `n` is 1 if absent; other members are ignored, but
+// not a usual wrong word for one of these ("timezone", "count"). Never throws.
 std::string AnswerScheduleLine(std::string_view json_line);
 
 }  // namespace nightmill
