@@ -18,20 +18,22 @@ if(NIGHTMILL_ARROW)
   include(arrow)
 endif()
 
-# A release is built for size where no speed is promised: a fifth less to compile, and less memory
-# for the daemon.
-function(nm_small name)
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-Os>)
+# A release is built by -O2 (CMakePresets.json). Where rows are counted in millions it takes -O3;
+# where no speed is promised -Os, which compiles a fifth faster and spares memory of the daemon.
+function(nm_optimize name option)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:${option}>)
 endfunction()
 
-# nm_room(NAME [SMALL] SOURCES ... DEPS ...): the library of one room.
+# nm_room(NAME [FAST|SMALL] SOURCES ... DEPS ...): the library of one room.
 function(nm_room name)
-  cmake_parse_arguments(ARG "SMALL" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "FAST;SMALL" "" "SOURCES;DEPS;PRIVATE" ${ARGN})
   add_library(nm_${name} STATIC ${ARG_SOURCES})
   target_include_directories(nm_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(nm_${name} PUBLIC ${ARG_DEPS} PRIVATE nm_warnings ${ARG_PRIVATE})
-  if(ARG_SMALL)
-    nm_small(nm_${name})
+  if(ARG_FAST)
+    nm_optimize(nm_${name} -O3)
+  elseif(ARG_SMALL)
+    nm_optimize(nm_${name} -Os)
   endif()
 endfunction()
 

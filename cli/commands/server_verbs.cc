@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -238,6 +239,8 @@ int Serve(Cli& cli, const ServerOptions& options) {
   const Status worker = CheckWorker(daemon_options);
   if (!worker.ok()) return Fail(worker.error());
   umask(0077);
+  // Handlers share a heap: each of its own would keep the megabyte that its largest DAG file took.
+  mallopt(M_ARENA_MAX, 2);
   signal(SIGPIPE, SIG_IGN);  // whoever read our log may go; the daemon stays
   SetUpLog(*config);
   // First of all, because a start that is refused for its port leaves nothing behind.
