@@ -147,6 +147,18 @@ bool LogicalDateLive(const EngineState& state, const LiveDag& dag, Instant logic
   return false;
 }
 
+// The logical date of a trigger that names none: now, or the next microsecond that is free, since
+// all events of one batch have the same now.
+Instant FreeLogicalDate(const EngineState& state, const LiveDag& dag) {
+  Instant free = state.now;
+  for (const auto& [id, key] : dag.live_by_id) {
+    const std::optional<Instant>& date = state.runs.at(key)->row.logical_date;
+    if (!date || *date < free || *date >= state.now + std::chrono::seconds{1}) continue;
+    free = *date + Instant::duration{1};
+  }
+  return free;
+}
+
 Result<NewRun> PlanManualRun(const EngineState& state, const LiveDag& dag,
                              const event::TriggerRun& event) {
   if (event.run_id) NM_RETURN_IF_ERROR(CheckRunId(*event.run_id));
@@ -158,7 +170,7 @@ Result<NewRun> PlanManualRun(const EngineState& state, const LiveDag& dag,
   wanted.run_after = std::max(event.run_after.value_or(state.now), state.now);
   const auto& timetable = dag.newest->dag->timetable;
   if (!event.null_logical_date) {
-    wanted.logical_date = event.logical_date.value_or(state.now);
+    wanted.logical_date = event.logical_date ? *event.logical_date : FreeLogicalDate(state, dag);
     if (event.interval) {
       wanted.interval = event.interval;
     } else if (timetable) {

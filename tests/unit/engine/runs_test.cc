@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/support/engine_harness.h"
 
 namespace nightmill {
@@ -309,6 +311,16 @@ TEST_F(RunsTest, ManualRunsInOneInstantGetDifferentIds) {
   const std::string second = h.Trigger("d", {.null_logical_date = true});
   EXPECT_EQ(first, "manual__2026-01-05T00:00:00+00:00");
   EXPECT_NE(first, second);
+}
+
+TEST_F(RunsTest, ManualRunsInOneInstantGetDifferentDates) {
+  h.Load(One(""));
+  std::set<Instant> dates;
+  for (int i = 0; i < 20; ++i) h.Trigger("d");
+  for (const auto& [key, run] : h.db.runs) dates.insert(run.logical_date.value());
+  EXPECT_EQ(dates.size(), 20u);
+  EXPECT_EQ(*dates.begin(), h.now);
+  EXPECT_LE(*dates.rbegin(), h.now + std::chrono::milliseconds{1});
 }
 
 TEST_F(RunsTest, TriggerMayUnpauseAndThenTheScheduleRuns) {
