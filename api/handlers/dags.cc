@@ -144,7 +144,7 @@ Result<HttpResponse> PatchDag(ApiContext& context, const HttpRequest& request) {
   NM_ASSIGN_OR_RETURN(const std::optional<bool> paused, BoolMember(body, "is_paused"));
   if (!paused) return Invalid("is_paused is missing", "send {\"is_paused\": true} or false");
   NM_ASSIGN_OR_RETURN(const DagView view, RequireDag(context, request.Param("dag_id")));
-  NM_RETURN_IF_ERROR(CheckIfMatch(request, DagToJson(context, view)));
+  NM_RETURN_IF_ERROR(CheckIfMatch(request, JsonResponse(DagToJson(context, view)).body));
   event::SetDagPaused event;
   event.dag_id = request.Param("dag_id");
   event.paused = *paused;

@@ -91,7 +91,7 @@ Result<HttpResponse> PatchPool(ApiContext& context, const HttpRequest& request) 
   NM_ASSIGN_OR_RETURN(std::optional<PoolRow> existing, context.queries.FindPool(name));
   if (!existing) return NotFound(fmt::format("no pool \"{}\"", name));
   NM_ASSIGN_OR_RETURN(const json before, PoolNow(context, name));
-  NM_RETURN_IF_ERROR(CheckIfMatch(request, before));
+  NM_RETURN_IF_ERROR(CheckIfMatch(request, JsonResponse(before).body));
   NM_RETURN_IF_ERROR(ReadPool(body, *existing));
   event::PutPool event;
   event.pool = *std::move(existing);
@@ -104,7 +104,7 @@ Result<HttpResponse> DeletePool(ApiContext& context, const HttpRequest& request)
   const std::string& name = request.Param("pool_name");
   if (!request.Header("if-match").empty()) {
     NM_ASSIGN_OR_RETURN(const json before, PoolNow(context, name));
-    NM_RETURN_IF_ERROR(CheckIfMatch(request, before));
+    NM_RETURN_IF_ERROR(CheckIfMatch(request, JsonResponse(before).body));
   }
   event::DeletePool event;
   event.name = name;

@@ -73,8 +73,7 @@ Result<std::vector<event::ClearTasks::Pick>> PicksOf(const json& list) {
   std::vector<event::ClearTasks::Pick> picks;
   for (const json& item : list) {
     event::ClearTasks::Pick pick;
-    const bool pair =
-        item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_number_integer();
+    const bool pair = item.is_array() && item.size() == 2 && item[0].is_string() && IsInt(item[1]);
     if (pair) {
       pick.map_index = item[1].get<int>();
     } else if (!item.is_string()) {
@@ -185,7 +184,7 @@ Result<HttpResponse> PatchDagRun(ApiContext& context, const HttpRequest& request
   NM_ASSIGN_OR_RETURN(const DagRunRow run,
                       RequireRun(context, request.Param("dag_id"), request.Param("dag_run_id")));
   NM_ASSIGN_OR_RETURN(const std::string before, RunText(context, run));
-  NM_RETURN_IF_ERROR(CheckIfMatch(request, json::parse(before)));
+  NM_RETURN_IF_ERROR(CheckIfMatch(request, before));
   event::MarkRun event;
   event.dag_id = run.dag_id;
   event.run_id = run.run_id;

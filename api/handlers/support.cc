@@ -6,6 +6,7 @@
 #include <charconv>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "core/base/json.h"
 #include "core/dagfile/dag_json.h"
@@ -247,10 +248,10 @@ Status ApplyMask(const HttpRequest& request, json& body) {
   return Ok();
 }
 
-Status CheckIfMatch(const HttpRequest& request, const json& entry) {
+Status CheckIfMatch(const HttpRequest& request, std::string_view entry) {
   const std::string_view wanted = request.Header("if-match");
   if (wanted.empty() || wanted == "*") return Ok();
-  const std::string tag = EntryTag(JsonResponse(entry).body);
+  const std::string tag = EntryTag(entry);
   if (wanted.find(tag) != std::string_view::npos) return Ok();
   return Error{ErrorCode::kPreconditionFailed, "it was changed in the meantime",
                "read it again and send its ETag as If-Match"};
@@ -264,8 +265,14 @@ Result<std::optional<bool>> BoolMember(const json& body, std::string_view name) 
   return TypedMember<bool>(body, name, MemberOf(body, name).is_boolean(), "true or false");
 }
 
+bool IsInt(const json& value) {
+  if (value.is_number_unsigned()) return std::in_range<int>(value.get<std::uint64_t>());
+  return value.is_number_integer() && std::in_range<int>(value.get<std::int64_t>());
+}
+
 Result<std::optional<int>> IntMember(const json& body, std::string_view name) {
-  return TypedMember<int>(body, name, MemberOf(body, name).is_number_integer(), "a whole number");
+  return TypedMember<int>(body, name, IsInt(MemberOf(body, name)),
+                          "a whole number of at most 2,147,483,647");
 }
 
 Result<std::optional<Instant>> InstantMember(const json& body, std::string_view name) {

@@ -85,10 +85,12 @@ Status NoBody(const HttpRequest& request);
 Status ApplyMask(const HttpRequest& request, nlohmann::json& body);
 // kPreconditionFailed if there is an If-Match that does not name the ETag of `entry`, which is the
 // answer of a GET as it is now.
-Status CheckIfMatch(const HttpRequest& request, const nlohmann::json& entry);
+Status CheckIfMatch(const HttpRequest& request, std::string_view entry);
 // Members of a body with their type checked: kInvalid naming member and type.
 Result<std::optional<std::string>> StringMember(const nlohmann::json& body, std::string_view name);
 Result<std::optional<bool>> BoolMember(const nlohmann::json& body, std::string_view name);
+// Whether it is a whole number that an int holds; what does not fit is refused, never cut.
+bool IsInt(const nlohmann::json& value);
 Result<std::optional<int>> IntMember(const nlohmann::json& body, std::string_view name);
 Result<std::optional<Instant>> InstantMember(const nlohmann::json& body, std::string_view name);
 

@@ -154,6 +154,30 @@ class ApiTest(harness.DaemonTest):
         for path in ("/api/v2/nothing", "/ui/nothing", "/auth/nothing"):
             self.assertEqual(self.fetch(path)[0], 401, path)
 
+    def test_numbers_that_do_not_fit(self):
+        for method, path, body in (
+                ("POST", "/api/v2/pools", {"name": "p", "slots": 2**32 + 2}),
+                ("POST", "/api/v2/pools", {"name": "p", "slots": -2**32 + 1}),
+                ("POST", "/api/v2/pools", {"name": "p", "slots": 2**63}),
+                ("POST", "/api/v2/dags/a/clearTaskInstances",
+                 {"dry_run": True, "task_ids": [["t", 2**32]]})):
+            status, _, problem = self.answer(method, path, body)
+            self.assertEqual(status, 400, problem)
+
+    def test_triggers_at_once(self):
+        answers = []
+
+        def post():
+            for _ in range(10):
+                answers.append(self.answer("POST", RUNS, {}))
+        threads = [threading.Thread(target=post) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([body for status, _, body in answers if status != 200], [])
+        self.assertEqual(len({body["logical_date"] for _, _, body in answers}), 60)
+
     def test_etags(self):
         one = "/api/v2/dags/a"
         status, headers, _ = self.answer("GET", one)
@@ -165,6 +189,12 @@ class ApiTest(harness.DaemonTest):
         self.assertEqual(self.answer("PATCH", one, {"is_paused": True}, {"If-Match": tag})[0], 200)
         self.assertEqual(self.answer("PATCH", one, {"is_paused": False}, {"If-Match": tag})[0], 412)
         self.assertEqual(self.answer("PATCH", one, {"is_paused": False})[0], 200)
+        run_id = self.answer("POST", RUNS, {})[2]["dag_run_id"]
+        self.daemon.ended("a", run_id)
+        run = f"{RUNS}/{harness.quote(run_id)}"
+        tag = self.answer("GET", run)[1]["ETag"]
+        self.assertEqual(self.answer("PATCH", run, {"note": "n"}, {"If-Match": tag})[0], 200)
+        self.assertEqual(self.answer("PATCH", run, {"note": "m"}, {"If-Match": tag})[0], 412)
         tag = self.answer("GET", RUNS)[1]["ETag"]
         self.assertTrue(tag.startswith("W/"), tag)
         self.assertEqual(self.answer("GET", RUNS, headers={"If-None-Match": tag})[0], 304)
