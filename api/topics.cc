@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "api/json_view.h"
 #include "core/base/json.h"
 #include "core/base/time.h"
 
@@ -40,8 +41,6 @@ json NumberOf(const json& data, const char* name) {
   json value = MemberOf(data, name);
   return value.is_number_integer() ? value : json(nullptr);
 }
-
-json TextOrNull(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 }  // namespace
 

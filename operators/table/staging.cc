@@ -51,7 +51,7 @@ std::int64_t LastChange(const FileSystem& fs, const std::string& path, int depth
 void RemoveLeftovers(const FileSystem& fs, const std::string& run_dir, std::int64_t now_ms) {
   const auto names = fs.Names(run_dir);
   if (!names.ok()) return;
-  const std::string ours = "@" + HostName();
+  const std::string ours = fmt::format("@{}", HostName());
   for (const std::string& name : *names) {
     const std::string path = run_dir + "/" + name;
     const bool is_lock = name.ends_with(kLockSuffix);
